@@ -1,0 +1,55 @@
+"""cnnplan: plan convolutional networks.
+
+text ─ source ─▶ spec ─ elaborate ─▶ Graph ─▶ analyses ─▶ Plan ─▶ render
+                                       └──▶ emit ─▶ Python source ─▶ runtime
+
+plan = cnnplan.plan("specs/vgg16.yaml")      # a path, a text or a dict; without torch
+plan.parameters, plan.macs, plan.layers[3].output
+model = cnnplan.build("specs/vgg16.yaml")    # torch.nn.Module, from the source `cnnplan build` writes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnplan.api import build
+    from cnnplan.errors import CnnplanError, ExpressionError, ShapeError, SpecError, UsageError
+    from cnnplan.plan import Layer, Plan, plan
+    from cnnplan.version import __version__
+
+__all__ = [
+    "CnnplanError",
+    "ExpressionError",
+    "Layer",
+    "Plan",
+    "ShapeError",
+    "SpecError",
+    "UsageError",
+    "__version__",
+    "build",
+    "plan",
+]
+
+_HOMES = {
+    "build": "api",
+    "plan": "plan",
+    "Plan": "plan",
+    "Layer": "plan",
+    "__version__": "version",
+} | dict.fromkeys(("CnnplanError", "ExpressionError", "ShapeError", "SpecError", "UsageError"), "errors")
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import cnnplan` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cnnplan' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = getattr(import_module(f"cnnplan.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""`python -m cnnplan`."""
+
+from cnnplan.cli import main
+
+main()

@@ -1,0 +1,153 @@
+"""Arguments to an operation: Pydantic's findings, said in the spec's words at the spec's places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from cnnplan.diagnostics import suggest
+from cnnplan.source import Mapping, Scalar, Sequence, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as Mapping_
+    from collections.abc import Sequence as Sequence_
+
+    from cnnplan.diagnostics import Related, Report
+    from cnnplan.source import Node
+
+_TYPES = {
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "float_type": "a number",
+    "bool_type": "`true` or `false`",
+    "bool_parsing": "`true` or `false`",
+    "string_type": "a text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def build(
+    model: type[BaseModel],
+    values: dict[str, Any],
+    owner: str,
+    place: Node,
+    nodes: Mapping_[str, tuple[Scalar | None, Node]],
+    report: Report,
+    layer: str | None = None,
+    related: Sequence_[Related] = (),
+) -> Any:
+    """An instance of `model`, or None and a finding for each thing that is wrong.
+
+    Args:
+        values: the arguments, expressions already evaluated.
+        owner: what the messages call it, such as `'conv'`.
+        place: where a missing argument is reported.
+        nodes: name → (key, value), where the arguments stand.
+        layer, related: added to each finding.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        findings = error.errors(include_url=False)
+    for finding in findings:
+        loc = finding["loc"]
+        name = str(loc[0]) if loc else ""
+        key, node = nodes.get(name, (None, place))
+        kind = finding["type"]
+        if kind == "missing":
+            at, path = locate(nodes, place, loc[:-1])
+            report.add(
+                "Y912",
+                f"{path or owner} needs `{loc[-1]}`",
+                at,
+                help=_missing_help(model, str(loc[-1])) if len(loc) == 1 else "",
+                layer=layer,
+                related=related,
+                about=str(loc[-1]),
+            )
+            continue
+        if kind == "extra_forbidden":
+            at, path = locate(nodes, place, loc, key=True)
+            what = "argument" if owner.startswith("'") else "key"
+            report.add(
+                "Y901",
+                f"{path.rpartition('.')[0] + '`' if len(loc) > 1 else owner} has no {what} '{loc[-1]}'",
+                at if len(loc) > 1 else key or at,
+                help=suggest(str(loc[-1]), _keys(model) if len(loc) == 1 else ()),
+                layer=layer,
+                related=related,
+            )
+            continue
+        at, _ = locate(nodes, place, loc)
+        dynamic = _is_expression(node)
+        report.add(
+            "S013" if kind == "size" and dynamic else "Y911",
+            f"`{'.'.join(map(str, _named(loc)))}` of {owner}: {_words(finding)}",
+            at,
+            help=f"the expression {_shown(node)} gives {describe(values.get(name))}" if dynamic else "",
+            layer=layer,
+            related=related,
+            about=name,
+        )
+    return None
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _named(loc: tuple[int | str, ...]) -> list[str]:
+    return [str(part) for part in loc if isinstance(part, str) and part.isidentifier()]
+
+
+def _is_expression(node: Node) -> bool:
+    if isinstance(node, Scalar):
+        return node.is_expression
+    return isinstance(node, Sequence) and any(map(_is_expression, node.items))
+
+
+def _shown(node: Node) -> str:
+    return f"'{node.text}'" if isinstance(node, Scalar) else "here"
+
+
+def _words(finding: Any) -> str:
+    """What is wanted, and what was given."""
+    kind = finding["type"]
+    if kind in ("value", "size"):
+        return str(finding["msg"])
+    if kind == "literal_error":
+        return f"{finding['ctx']['expected'].replace(' or ', ', ')} is wanted, not {describe(finding['input'])}"
+    if kind in _TYPES:
+        return f"{_TYPES[kind]} is wanted, not {describe(finding['input'])}"
+    message = str(finding["msg"])
+    return f"{message[:1].lower()}{message[1:]}, not {describe(finding['input'])}"
+
+
+def _missing_help(model: type[BaseModel], name: str) -> str:
+    field = next((f for n, f in model.model_fields.items() if n == name or f.alias == name), None)
+    return f"{name}: {field.description}" if field and field.description else ""
+
+
+def locate(
+    nodes: Mapping_[str, tuple[Scalar | None, Node]], place: Node, loc: tuple[int | str, ...], key: bool = False
+) -> tuple[Node, str]:
+    """The deepest node of the text on the path `loc`, and the path that led there."""
+    if not loc or str(loc[0]) not in nodes:
+        return place, ""
+    first_key, at = nodes[str(loc[0])]
+    found: Node = first_key or at if key else at
+    path = [str(loc[0])]
+    for part in loc[1:]:
+        if isinstance(at, Sequence) and isinstance(part, int) and part < len(at.items):
+            at = found = at.items[part]
+        elif isinstance(at, Mapping) and part in at.entries:
+            entry = at.entries[part]
+            at = entry[1]
+            found = entry[0] if key else at
+            path.append(str(part))
+    return found, "`" + ".".join(path) + "`"

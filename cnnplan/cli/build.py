@@ -1,0 +1,54 @@
+"""cnnplan build: a spec as readable PyTorch source."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cnnplan.cli import common
+
+
+class Format(StrEnum):
+    """What to build."""
+
+    torch = "torch"
+
+
+def command(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec, or - for standard input.")],
+    output: common.Output = None,
+    set_: common.Set = None,
+    input_size: common.InputSize = None,
+    format_: Annotated[Format, typer.Option("--format", help="What to build.")] = Format.torch,
+    stdin_filename: Annotated[
+        str | None, typer.Option("--stdin-filename", metavar="NAME", help="What to call standard input.")
+    ] = None,
+    quiet: common.Quiet = False,
+    color: common.ColorOption = common.Color.auto,
+) -> None:
+    """Write the network as PyTorch source that needs torch alone.
+
+    Exit code 0: written; 1: the spec is not valid; 2: wrong usage, or the file cannot be written.
+    """
+    data, path = common.read(spec, stdin_filename)
+    loaded = common.load(data, path, set_, input_size)
+    if loaded.plan is None:
+        from cnnplan.render import findings
+        from cnnplan.render.styled import Styled
+
+        out, lines = Styled(), findings.split(loaded.text)
+        for found in loaded.diagnostics:
+            if found.severity == "error":
+                out.extend(findings.finding(found, lines))
+        out.add(f"{findings.summary(loaded.diagnostics)}\n")
+        sys.stderr.write(common.printed(out, color))
+        raise typer.Exit(1)
+    from cnnplan.emit import emit
+
+    source = emit(loaded.plan.graph)
+    common.deliver(source.text, output)
+    if output is not None and not quiet:
+        sys.stderr.write(f"wrote {output}: class {source.model}, {loaded.plan.parameters:,} parameters\n")

@@ -1,0 +1,192 @@
+"""What the commands share: their common options, reading specs, writing results."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from cnnplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnplan.diagnostics import Diagnostic, Report
+    from cnnplan.plan import Plan, YamlText
+    from cnnplan.render.styled import Styled
+
+
+class Color(StrEnum):
+    """When to print colors."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Replace a variable of the spec; may be given several times."),
+]
+InputSize = Annotated[
+    str | None,
+    typer.Option("--input-size", metavar="SIZE", help="Another spatial size: 256, or 320x240 as height x width."),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every layer, and findings of level info.")]
+ColorOption = Annotated[Color, typer.Option("--color", help="When to print colors.")]
+
+
+class Loaded(NamedTuple):
+    """A spec that was read: its plan if it is valid, and what was found."""
+
+    path: str
+    text: str
+    plan: Plan | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def name(self) -> str | None:
+        """The network's name, as far as the text gives one."""
+        if self.plan:
+            return self.plan.name
+        found = re.search(r"^name: *([A-Za-z_]\w*) *(#|$)", self.text, re.MULTILINE)
+        return found[1] if found else None
+
+
+def variables(given: Sequence[str] | None) -> dict[str, YamlText]:
+    """`--set NAME=VALUE …` as a dict of YAML texts."""
+    from cnnplan.plan import YamlText
+
+    found = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set takes NAME=VALUE, not '{text}'")
+        found[name.strip()] = YamlText(value.strip())
+    return found
+
+
+def input_size(given: str | None) -> tuple[int, ...] | None:
+    """`--input-size 256` or `320x240` as numbers."""
+    if given is None:
+        return None
+    parts = given.lower().replace("×", "x").split("x")
+    if not 1 <= len(parts) <= 3 or not all(p.strip().isdecimal() and 0 < int(p) < 2**31 for p in parts):
+        raise UsageError(f"--input-size takes a size such as 256 or 320x240, not '{given}'")
+    return tuple(map(int, parts))
+
+
+def load(data: str | bytes, path: str, sets: Sequence[str] | None, size: str | None) -> Loaded:
+    """A spec's text, planned."""
+    from cnnplan.diagnostics import Report
+    from cnnplan.plan import Plan
+    from cnnplan.plan import load as load_graph
+
+    report = Report(path)
+    graph = load_graph(data, report, variables(sets), input_size(size))
+    text = data if isinstance(data, str) else data.decode("utf-8", "replace").removeprefix("\ufeff")
+    if graph is None:
+        return Loaded(path, text, None, _or_bug(report))
+    plan = Plan(graph, report, path)
+    return Loaded(path, text, plan, plan.diagnostics)
+
+
+def _or_bug(report: Report) -> tuple[Diagnostic, ...]:
+    assert report.failed, "a spec was refused without a finding"
+    return report.diagnostics
+
+
+def read(path: str, stdin_filename: str | None = None) -> tuple[bytes, str]:
+    """The bytes of a file, or of standard input for `-`, and the name to report."""
+    from cnnplan.plan import read_file
+    from cnnplan.source import MAX_BYTES
+
+    if path == "-":
+        return sys.stdin.buffer.read(MAX_BYTES + 1), stdin_filename or "<stdin>"
+    return read_file(Path(path)), path
+
+
+def colored(choice: Color, to_file: bool) -> bool:
+    """Whether to print colors: --color, then NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM, then a terminal."""
+    if choice is not Color.auto:
+        return choice is Color.always
+    environment = os.environ
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return environment["FORCE_COLOR"] != "0"
+    if environment.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return not to_file and environment.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
+def columns() -> int:
+    """The width to print for: the terminal's, or COLUMNS; wide where nothing says how wide."""
+    import shutil
+
+    if "COLUMNS" in os.environ or sys.stdout.isatty():
+        return max(40, shutil.get_terminal_size((160, 50)).columns)
+    return 160
+
+
+def printed(text: Styled, choice: Color, to_file: bool = False) -> str:
+    """Styled text as it is printed."""
+    return text.colored() if colored(choice, to_file) else text.plain
+
+
+def deliver(text: str, output: Path | None) -> None:
+    """Print a result, or write it to a file."""
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        write(output, text)
+
+
+def write(path: Path, text: str, *, new: bool = False) -> None:
+    """Write a file as a whole or not at all: what fails leaves the old file as it was.
+
+    Args:
+        new: refuse to replace a file that is there.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    temporary = None
+    try:
+        if new and path.exists():
+            raise UsageError(f"{path} is there already; it is left as it is")
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a directory")
+        target = path.resolve()
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        if target.exists() and not target.is_file():  # a device or a pipe: there is nothing to keep
+            target.write_text(text, encoding="utf-8")
+            return
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

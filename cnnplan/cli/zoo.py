@@ -1,0 +1,47 @@
+"""cnnplan zoo: ready specs of networks that people know."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnnplan.cli import common
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def command(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A spec of the zoo.")] = None,
+    output: common.Output = None,
+    quiet: common.Quiet = False,
+) -> None:
+    """List ready specs, or write one: `cnnplan zoo vgg16 -o my.yaml`."""
+    from cnnplan import zoo
+
+    if name is None:
+        width = common.columns()
+        lines = (line if len(line) <= width else f"{line[: width - 1]}…" for line in _listed())
+        common.deliver("\n".join(lines) + "\n", output)
+        return
+    text = zoo.find(name.removesuffix(".yaml")).read_text(encoding="utf-8")
+    common.deliver(text, output)
+    if output is not None and not quiet:
+        sys.stderr.write(f"wrote {output}; next: cnnplan check {output}\n")
+
+
+def _listed() -> Iterator[str]:
+    from cnnplan import zoo
+    from cnnplan.plan import plan
+    from cnnplan.render.numbers import counted
+
+    wide = max(map(len, zoo.names()))
+    for name in zoo.names():
+        found = plan(zoo.find(name))
+        shapes = " + ".join(str(v.shape) for v in found.graph.inputs)
+        numbers = f"{found.parameters:>13,}  {counted(found.macs, 'MACs'):>13}"
+        yield f"{name:<{wide}}  {shapes:<13}  {numbers}  {found.spec.description}".rstrip()
+    yield ""
+    yield "`cnnplan zoo NAME -o FILE` writes one."

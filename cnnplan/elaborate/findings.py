@@ -1,0 +1,110 @@
+"""Where an error is: the token to underline, the layer, its input's origin, the blocks around."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnplan.diagnostics import Related, some
+from cnnplan.source import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnplan.diagnostics import Position
+    from cnnplan.elaborate.state import Values, Where
+    from cnnplan.errors import ShapeError
+    from cnnplan.graph import Value
+    from cnnplan.source import Node as TextNode
+    from cnnplan.spec import Item
+
+
+def place(where: Where) -> TextNode | None:
+    """Where to report instead of at the item itself: inside a built-in block, its use."""
+    return next((use.item.key for use in where.uses if use.builtin), None)
+
+
+def used_in(where: Where) -> list[Related]:
+    """The uses of the blocks around, from the inside out, unless the finding is placed at one."""
+    outside = [use for use in where.uses if not use.builtin]
+    return [
+        Related(f"in '{use.path}', this use of block '{use.item.word}'", use.item.key.start)
+        for use in reversed(outside)
+    ]
+
+
+def problem(
+    code: str,
+    message: str,
+    item: Item,
+    where: Where,
+    layer: str | None = None,
+    *,
+    help: str = "",
+    at: TextNode | None = None,
+    related: Sequence[Related] = (),
+) -> None:
+    """Report what is wrong with an item."""
+    use = place(where)
+    if use:
+        word = next(u.item.word for u in where.uses if u.builtin)
+        message = f"in built-in block '{word}': {message}"
+    where.run.report.add(
+        code, message, use or at or item.key, help=help, layer=layer, related=[*related, *used_in(where)]
+    )
+
+
+def shape_error(
+    error: ShapeError,
+    inputs: Values,
+    item: Item,
+    where: Where,
+    layer: str,
+    labels: Sequence[str],
+    origins: Sequence[Related],
+) -> None:
+    """Report that an operation refuses its inputs."""
+    message = error.message
+    for index, label in enumerate(labels or [f"'{v.name}'" for v in inputs]):
+        message = message.replace(f"{{{index}}}", label)
+    at: TextNode | None = None
+    if error.argument in item.arguments:
+        key, given = item.arguments[error.argument]
+        at = given.node if isinstance(given.node, Scalar) else key
+    if not origins and len(inputs) == 1:
+        origins = [Related(f"its input {inputs[0].shape} comes from '{inputs[0].name}'", origin(inputs[0]))]
+    problem(
+        error.code,
+        message,
+        item,
+        where,
+        layer,
+        help=error.help,
+        at=at,
+        related=origins or origins_of(inputs),
+    )
+
+
+def wrong_count(values: Values, wanted: int, item: Item, where: Where, layer: str, owner: str = "") -> None:
+    """Report that an item is fed more or fewer values than it takes."""
+    given = [v.name for v in values]
+    if len(values) < wanted:
+        least = "at least " if item.kind == "merge" else ""
+        message = f"{owner}'{item.word}' takes {least}{wanted} values, but only {some(given)} enters"
+        help = "list them with `from: […]`"
+        if item.kind == "merge":
+            help += ", or give it branches"
+    else:
+        takes = "one value" if wanted == 1 else f"{wanted} values"
+        message = f"{owner}'{item.word}' takes {takes}, but {len(values)} enter: {some(given)}"
+        help = "choose one with `from`" if wanted == 1 else ""
+    problem("S019", message, item, where, layer, help=help)
+
+
+def origin(value: Value) -> Position | None:
+    """Where the spec makes a value."""
+    return value.node.item.key.start if value.node else None
+
+
+def origins_of(values: Values) -> list[Related]:
+    """A line for each value: its name, its shape, its place."""
+    return [Related(f"'{v.name}' is {v.shape}", origin(v)) for v in values]

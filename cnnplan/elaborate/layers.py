@@ -1,0 +1,126 @@
+"""One layer: an operation, its arguments evaluated, its outputs' shapes found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnplan.arguments import build
+from cnnplan.elaborate.findings import place, problem, shape_error, used_in, wrong_count
+from cnnplan.elaborate.references import resolve
+from cnnplan.elaborate.state import UNKNOWN, Outcome
+from cnnplan.elaborate.values import evaluate, with_input
+from cnnplan.errors import ShapeError
+from cnnplan.graph import Copy, Node, Value
+from cnnplan.limits import MAX_LAYERS
+from cnnplan.source import Scalar
+from cnnplan.spec import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnplan.diagnostics import Related
+    from cnnplan.elaborate.state import Values, Where
+    from cnnplan.ops.base import Op
+    from cnnplan.spec import Item
+
+
+def run_op(item: Item, entering: Values | None, previous: Values | None, where: Where, path: str) -> Outcome:
+    """Run an item that is an operation."""
+    op = operation(item, entering, where, path)
+    if op is None or entering is None:
+        return Outcome(None, path=path)
+    like = None
+    if op.refers and (name := getattr(op, "like", None)) is not None:
+        like = _like(item, name, previous, where)
+        if like is None:
+            return Outcome(None, path=path)
+    return layer(item, op, entering, where, path, like)
+
+
+def operation(item: Item, entering: Values | None, where: Where, path: str) -> Op | None:
+    """The operation of an item, its arguments evaluated; None where that fails."""
+    if item.fixed:
+        return item.fixed
+    assert item.op is not None
+    names = with_input(where.names, entering, [given for _, given in item.arguments.values()])
+    values = {name: evaluate(given, names, where, path) for name, (_, given) in item.arguments.items()}
+    if any(value is UNKNOWN for value in values.values()):
+        return None
+    key = repr(values)  # unlike equality, it tells 1, 1.0 and true apart
+    if key not in item.cache:
+        use = place(where)
+        nodes = {} if use else {name: (k, given.node) for name, (k, given) in item.arguments.items()}
+        op = build(item.op, values, f"'{item.word}'", use or item.key, nodes, where.run.report, path, used_in(where))
+        if op is None:
+            return None
+        item.cache[key] = op
+    return item.cache[key]
+
+
+def layer(
+    item: Item,
+    op: Op,
+    inputs: Values,
+    where: Where,
+    path: str,
+    like: Value | None = None,
+    *,
+    shared_with: str | None = None,
+    labels: Sequence[str] = (),
+    origins: Sequence[Related] = (),
+) -> Outcome:
+    """Add a layer to the network.
+
+    Args:
+        labels, origins: for a merge, what its messages call the inputs, and where those come from.
+    """
+    run = where.run
+    dtype = inputs[0].dtype if inputs else ""
+    if (len(inputs) != 1 or op.inputs[0] != 1 or dtype not in op.dtypes) and not _takes(op, inputs, item, where, path):
+        return Outcome(None, path=path)
+    shapes = tuple([v.shape for v in inputs])
+    if like:
+        shapes = (*shapes, like.shape)
+    key = (id(op), shapes)
+    outputs = run.facts.get(key)
+    if outputs is None:
+        try:
+            outputs = run.facts[key] = op.outputs(*shapes)
+        except ShapeError as error:
+            shape_error(error, inputs, item, where, path, labels, origins)
+            assumed = None if error.assume is None else (Value(path, error.assume, dtype),)
+            return Outcome(assumed, path=path)
+    node = Node(len(run.nodes), path, op, inputs, like, item, where.trainable, where.checkpoint, shared_with)
+    if len(outputs) == 1:
+        node.outputs = (Value(path, outputs[0], dtype, node),)
+    else:
+        node.outputs = tuple(Value(f"{path}.{i}", shape, dtype, node) for i, shape in enumerate(outputs))
+    run.nodes.append(node)
+    if len(run.nodes) > MAX_LAYERS:
+        run.too_much(f"the network has more than {MAX_LAYERS:,} layers", item)
+    return Outcome(node.outputs, Copy(inputs, node.outputs, node), path=path)
+
+
+def _takes(op: Op, inputs: Values, item: Item, where: Where, path: str) -> bool:
+    least, most = op.inputs
+    if len(inputs) < least or (most is not None and len(inputs) > most):
+        wrong_count(inputs, least, item, where, path)
+        return False
+    for value in inputs:
+        if value.dtype not in op.dtypes:
+            takes = " or ".join(op.dtypes)
+            problem("S023", f"'{item.word}' takes {takes}, but '{value.name}' is {value.dtype}", item, where, path)
+            return False
+    if len(inputs) > 1 and len({v.dtype for v in inputs}) > 1:
+        problem("S023", f"'{item.word}' cannot merge float32 and int64", item, where, path)
+        return False
+    return True
+
+
+def _like(item: Item, name: str, previous: Values | None, where: Where) -> Value | None:
+    """The value whose size the operation takes."""
+    node = item.arguments["like"][1].node
+    assert isinstance(node, Scalar)
+    name, dot, part = name.partition(".")
+    values = resolve(Reference(name, part if dot else None, node), previous, where, single=True)
+    return values[0] if values else None

@@ -1,0 +1,15 @@
+"""Graph to readable PyTorch source.
+
+    structure   which scopes are plain chains, which uses of a block can share a class
+    solver      numbers that differ between the uses, as constructor arguments and expressions
+    classes     the constructor of a class        forward   its `forward`
+    weights     how the weights start             module    the file as a whole
+    calls, layout, names   text
+
+Nothing of a spec's text reaches the source but names that were checked, numbers, and its
+description and reference, made harmless in a docstring.
+"""
+
+from cnnplan.emit.module import Source, emit
+
+__all__ = ["Source", "emit"]

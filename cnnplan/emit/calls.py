@@ -1,0 +1,64 @@
+"""Torch calls as text: what an operation's `torch` rule looks like in source."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cnnplan.ops.base import Argument, Inline, Module
+
+
+def literal(value: Any) -> str:
+    """A number, boolean, text or tuple of them as source."""
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return f'float("{"-" if value < 0 else ""}inf")'
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    assert value is None or isinstance(value, bool | int | float), value
+    return repr(value)
+
+
+def written(arguments: Iterable[Argument]) -> list[Argument]:
+    """The arguments that differ from their defaults."""
+    return [a for a in arguments if a.value != a.default or type(a.value) is not type(a.default)]
+
+
+def module_text(module: Module) -> str:
+    """The construction of a module, without those around it."""
+    return f"{module.target}({', '.join(argument_texts(written(module.arguments)))})"
+
+
+def argument_texts(arguments: Iterable[Argument]) -> list[str]:
+    return [f"{a.name}={literal(a.value)}" if a.keyword else literal(a.value) for a in arguments]
+
+
+def inline_text(inline: Inline, inputs: list[str]) -> str:
+    """The expression, over the sources of its inputs."""
+    options = "".join(f", {text}" for text in argument_texts(written(a for a in inline.arguments if a.keyword)))
+    holes: dict[str, str] = {str(i): text for i, text in enumerate(inputs)}
+    holes |= {"all": ", ".join(inputs), "options": options}
+    for argument in inline.arguments:
+        if not argument.keyword:
+            holes[argument.name] = literal(argument.value)
+            holes[f"{argument.name}!s"] = str(argument.value)
+    return re.sub(r"\{(\w+(?:!s)?)\}", lambda hole: holes[hole[1]], inline.template)
+
+
+@cache
+def helper_text(name: str) -> tuple[str, frozenset[str]]:
+    """A class or function of cnnplan.layers as it stands, and the import lines it needs."""
+    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    source = files("cnnplan.layers").joinpath(f"{stem}.py").read_text(encoding="utf-8")
+    start = re.search(r"^(?:class|def) ", source, re.MULTILINE)
+    assert start
+    imports = frozenset(line for line in source[: start.start()].splitlines() if line)
+    return source[start.start() :].rstrip() + "\n", imports

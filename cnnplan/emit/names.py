@@ -1,0 +1,39 @@
+"""Names in the emitted source: none may hide another that the source needs."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+
+TAKEN = frozenset({"self", "torch", "nn", "F", "Tensor", "checkpoint", "center_crop", "initialize", "_"})
+
+
+def camel(name: str) -> str:
+    """`conv_bn` → `ConvBn`."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"_+", name) if part) or "Model"
+
+
+class ClassNames:
+    """Names of classes, each handed out once."""
+
+    def __init__(self, reserved: set[str]) -> None:
+        self.taken = {*reserved, *TAKEN, *dir(builtins)}
+
+    def new(self, wanted: str) -> str:
+        found, number = wanted, 2
+        if not found[:1].isalpha() or keyword.iskeyword(found):
+            found = wanted = f"Net{found}"
+        while found in self.taken:
+            found, number = f"{wanted}{number}", number + 1
+        self.taken.add(found)
+        return found
+
+
+def local(wanted: str, taken: set[str]) -> str:
+    """A name for a parameter or variable that hides nothing: `wanted`, or `wanted_`."""
+    found = wanted
+    while found in taken or found in TAKEN or keyword.iskeyword(found) or hasattr(builtins, found):
+        found += "_"
+    taken.add(found)
+    return found

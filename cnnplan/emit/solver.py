@@ -1,0 +1,389 @@
+"""Numbers that differ between the uses of a block, as expressions over constructor arguments.
+
+Every use of a block gives one value for each number in its class. A number that is the same in all
+uses is written out; one that follows the spec's own expression is written as that expression; else
+it is looked for among what is already named, and in the end becomes an argument of its own. An
+expression is used only where it gives the right value for every use.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnplan.emit.calls import literal
+from cnnplan.emit.names import local
+from cnnplan.errors import ExpressionError
+from cnnplan.expressions import Names, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cnnplan.expressions import Expression
+    from cnnplan.graph import Scope
+
+
+ATOM = 10
+"""How tightly a name, number or call binds; operators bind as `_LEVELS` says."""
+
+
+class Inexpressible(Exception):
+    """The uses differ in a way that one class cannot express."""
+
+
+class Site(NamedTuple):
+    """One use of a block, and the values of the loop variables around a statement."""
+
+    use: int
+    loop: Mapping[str, int]
+
+
+class Term(NamedTuple):
+    """A piece of source, its value at each site, and how tightly it binds."""
+
+    text: str
+    value: Callable[[Site], Any]
+    binds: int
+
+    def operand(self, level: int) -> str:
+        """The text as an operand of an operator of this level."""
+        return self.text if self.binds >= level else f"({self.text})"
+
+
+class Argument(NamedTuple):
+    """An argument of a class: its name, its value in each use, its default if it has one."""
+
+    name: str
+    values: tuple[Any, ...]
+    default: Any
+    has_default: bool
+
+
+class Solver:
+    """The constructor arguments of one class, found while its body is written."""
+
+    def __init__(self, uses: Sequence[Scope], without: frozenset[str] = frozenset()) -> None:
+        """Offer the block's params as arguments.
+
+        Args:
+            uses: the uses of the block.
+            without: params that are not offered: no number is written with them.
+        """
+        self.uses = uses
+        self.taken: set[str] = {"x"}
+        self.arguments: dict[str, Argument] = {}
+        self.offered: dict[str, Argument] = {}
+        self.derived: dict[str, Expression] = {}
+        self.memo: list[Term] = []
+        self.functions: set[str] = set()
+        if uses[0].kind == "block" and len(uses) > 1:
+            block = uses[0].block
+            assert block is not None
+            channels = tuple(u.inputs[0].shape.channels for u in uses)
+            self._offer("in_channels", "in_channels", channels, None, False)
+            for name, param in block.params.items():
+                values = tuple(u.arguments[name] for u in uses)
+                if name in without or not all(isinstance(v, bool | int | float | str) for v in values):
+                    continue
+                if param.default and param.default.expression and self._follows(param.default.expression, values):
+                    self.derived[name] = param.default.expression
+                    continue
+                default = param.default.constant if param.default and not param.default.dynamic else None
+                given = isinstance(default, bool | int | float | str)
+                self._offer(name, local(name, self.taken), values, default, given)
+
+    def _follows(self, default: Expression, values: Sequence[Any]) -> bool:
+        """Whether a param has the value of its default expression in every use."""
+        term = self._from_hint(default, {})
+        return term is not None and fits(term, values, self.sites())
+
+    def _offer(self, spec_name: str, name: str, values: tuple[Any, ...], default: Any, has: bool) -> None:
+        self.taken.add(name)
+        self.offered[spec_name] = Argument(name, values, default, has)
+
+    # ------------------------------------------------------------ state, for attempts
+
+    def snapshot(self) -> tuple[Any, ...]:
+        return set(self.taken), dict(self.arguments), list(self.memo), set(self.functions)
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        self.taken, self.arguments = set(state[0]), dict(state[1])
+        self.memo, self.functions = list(state[2]), set(state[3])
+
+    def sites(self) -> list[Site]:
+        return [Site(i, {}) for i in range(len(self.uses))]
+
+    # ------------------------------------------------------------ the search
+
+    def solve(
+        self,
+        values: Sequence[Any],
+        sites: Sequence[Site],
+        name: str,
+        hint: Expression | None = None,
+        counters: Mapping[str, str] | None = None,
+    ) -> str:
+        """The source that gives `values` at `sites`.
+
+        Args:
+            name: what an argument for it would be called.
+            hint: the spec's own expression for it.
+            counters: the spec's counters that are loop variables here.
+
+        Raises:
+            Inexpressible: it would have to be an argument, but changes within a loop.
+        """
+        constant = all(same(v, values[0]) for v in values)
+        if constant and not (hint and self._varies(hint)):
+            return literal(values[0])
+        if hint is not None and (term := self._from_hint(hint, counters or {})) and fits(term, values, sites):
+            return self._remember(term).text
+        if constant:
+            return literal(values[0])
+        if all(type(v) is int for v in values):
+            if term := self._search(values, sites):
+                return self._remember(term).text
+        else:
+            for argument in self.offered.values():
+                term = self._term(argument)
+                if fits(term, values, sites):
+                    self.arguments[argument.name] = argument
+                    return argument.name
+        if all(isinstance(v, tuple) for v in values) and len({len(v) for v in values}) == 1:
+            parts = [
+                self.solve([v[i] for v in values], sites, f"{name}_{i}", None, counters) for i in range(len(values[0]))
+            ]
+            return f"({', '.join(parts)})"
+        return self._argument(values, sites, name)
+
+    def _varies(self, hint: Expression) -> bool:
+        """Whether the spec's expression uses a param that differs between the uses."""
+        found = [self.offered[name] for name in hint.names() if name in self.offered]
+        return any(not same(a.values[0], v) for a in found for v in a.values)
+
+    def condition(self, present: Sequence[bool], sites: Sequence[Site], name: str, hint: Expression | None) -> str:
+        """The source of a condition that holds at the sites where an item is present."""
+        if hint is not None and (term := self._from_hint(hint, {})) and fits(term, present, sites):
+            return self._remember(term).text
+        return self._argument(list(present), sites, f"with_{name}")
+
+    def _term(self, argument: Argument) -> Term:
+        return Term(argument.name, lambda site: argument.values[site.use], ATOM)
+
+    def _remember(self, term: Term) -> Term:
+        """Mark the arguments and helpers that the term uses; let later numbers find it first."""
+        if "make_divisible(" in term.text:
+            self.functions.add("make_divisible")
+        for argument in self.offered.values():
+            if argument.name in _words(term.text):
+                self.arguments[argument.name] = argument
+        self.memo = [t for t in self.memo if t.text != term.text] + [term]
+        return term
+
+    def _search(self, values: Sequence[int], sites: Sequence[Site]) -> Term | None:
+        """What is already named, alone or with a number or a second one."""
+        known: list[Term] = [t for t in reversed(self.memo) if all(type(t.value(site)) is int for site in sites)]
+        known += [self._term(a) for a in self.offered.values() if type(a.values[0]) is int]
+        known += [self._term(a) for a in self.arguments.values() if type(a.values[0]) is int]
+        loops = [_variable(name) for name in (sites[0].loop if sites else {})]
+        for term in (*known, *loops):
+            if fits(term, values, sites):
+                return term
+        for term in known:
+            if found := _with_number(term, values, sites):
+                return found
+        for loop in loops:
+            if found := _affine(loop, values, sites, known):
+                return found
+        for i, a in enumerate(known):
+            for b in known[: i + 1]:
+                for pair in ((a, b), (b, a)):
+                    if found := _pair(*pair, values, sites):
+                        return found
+        return None
+
+    def _argument(self, values: Sequence[Any], sites: Sequence[Site], name: str) -> str:
+        """An argument of its own, in the end."""
+        by_use: dict[int, Any] = {}
+        for site, value in zip(sites, values, strict=True):
+            if not same(by_use.setdefault(site.use, value), value):
+                raise Inexpressible(name)
+        if self.uses[0].kind != "block":
+            raise Inexpressible(name)
+        filler = values[0]
+        found = tuple(by_use.get(i, filler) for i in range(len(self.uses)))
+        for argument in self.arguments.values():
+            if all(same(a, b) for a, b in zip(argument.values, found, strict=True)):
+                return argument.name
+        named = local(name, self.taken)
+        self.arguments[named] = Argument(named, found, None, False)
+        return named
+
+    # ------------------------------------------------------------ the spec's own expressions
+
+    def _from_hint(self, hint: Expression, counters: Mapping[str, str]) -> Term | None:
+        names: dict[str, tuple[str, int]] = {n: (v, ATOM) for n, v in counters.items()}
+        for name in hint.names() - names.keys():
+            if name in self.derived:
+                term = self._from_hint(self.derived[name], {})
+                if term is None:
+                    return None
+                names[name] = term.text, term.binds
+            elif name in self.offered:
+                names[name] = self.offered[name].name, ATOM
+            else:
+                return None
+        found = python(hint, names)
+        if found is None:
+            return None
+
+        def value(site: Site) -> Any:
+            known = Names({n: a.values[site.use] for n, a in self.offered.items()})
+            known.update((n, site.loop[v]) for n, v in counters.items())
+            try:
+                known.update((n, e.value(known)) for n, e in self.derived.items())
+                return hint.value(known)
+            except ExpressionError:
+                return None
+
+        return Term(found[0], value, found[1])
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal, and of one type: 1, 1.0 and True are three values."""
+    return type(a) is type(b) and bool(a == b)
+
+
+def fits(term: Term, values: Sequence[Any], sites: Sequence[Site]) -> bool:
+    """Whether the term has these values at these sites."""
+    return all(same(term.value(site), value) for site, value in zip(sites, values, strict=True))
+
+
+def _words(text: str) -> set[str]:
+    return set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
+
+
+def _variable(name: str) -> Term:
+    return Term(name, lambda site: site.loop[name], ATOM)
+
+
+def _with_number(term: Term, values: Sequence[int], sites: Sequence[Site]) -> Term | None:
+    """k * term, term // k (what `padding: half` is of a kernel), term + k."""
+    at = [term.value(site) for site in sites]
+    first, value = at[0], values[0]
+    if first > 0 and value % first == 0:
+        k = value // first
+        found = Term(f"{k} * {term.operand(8)}", lambda site: k * term.value(site), 7)
+        if k > 1 and fits(found, values, sites):
+            return found
+    if value > 0 and first % value == 0:
+        d = first // value
+        found = Term(f"{term.operand(7)} // {d}", lambda site: term.value(site) // d, 7)
+        if d > 1 and fits(found, values, sites):
+            return found
+    half = Term(f"{term.operand(7)} // 2", lambda site: term.value(site) // 2, 7)
+    if fits(half, values, sites):
+        return half
+    k = value - first
+    mark = "+" if k > 0 else "-"
+    found = Term(f"{term.operand(6)} {mark} {abs(k)}", lambda site: term.value(site) + k, 6)
+    return found if fits(found, values, sites) else None
+
+
+def _affine(loop: Term, values: Sequence[int], sites: Sequence[Site], known: Sequence[Term]) -> Term | None:
+    """base + step * loop variable, where the base is a number or a term."""
+    steps = [
+        (w - v, loop.value(b) - loop.value(a))
+        for (a, v), (b, w) in pairwise(zip(sites, values, strict=True))
+        if a.use == b.use
+    ]
+    moved = next(((dv, di) for dv, di in steps if di), None)
+    if moved is None or moved[0] % moved[1] or moved[0] == 0:
+        return None
+    step = int(moved[0] // moved[1])
+    product = loop.text if step == 1 else f"{step} * {loop.text}"
+    number = values[0] - step * int(loop.value(sites[0]))
+    bases = [Term(literal(number), lambda _: number, ATOM), *known]
+    for term in bases:
+        text = product if term.text == "0" else f"{term.operand(6)} + {product}"
+        if step == 1 and term.text.isdecimal() and term.text != "0":
+            text = f"{product} + {term.text}"
+
+        def value(site: Site, term: Term = term) -> int:
+            return int(term.value(site)) + step * int(loop.value(site))
+
+        found = Term(text, value, 6)
+        if fits(found, values, sites):
+            return found
+    return None
+
+
+def _pair(a: Term, b: Term, values: Sequence[int], sites: Sequence[Site]) -> Term | None:
+    """a + b, a - b, a * b."""
+    for found in (
+        Term(f"{a.operand(6)} + {b.operand(7)}", lambda site: a.value(site) + b.value(site), 6),
+        Term(f"{a.operand(6)} - {b.operand(7)}", lambda site: a.value(site) - b.value(site), 6),
+        Term(f"{a.operand(7)} * {b.operand(8)}", lambda site: a.value(site) * b.value(site), 7),
+    ):
+        if fits(found, values, sites):
+            return found
+    return None
+
+
+# -------------------------------------------------------------------- expressions as Python
+
+_IN_PYTHON = frozenset({"min", "max", "abs", "round", "int", "float", "sum", "len", "make_divisible"})
+"""Functions that Python has, or that the emitted source brings with it."""
+
+_LEVELS = {"or": 2, "and": 3, "not": 4, "compare": 5, "+": 6, "-": 6, "*": 7, "/": 7, "//": 7, "%": 7, "sign": 8}
+
+
+def python(expression: Expression, names: Mapping[str, tuple[str, int]]) -> tuple[str, int] | None:
+    """The expression as Python source, and how tightly it binds.
+
+    None where Python has no such function, or where `**` is used.
+    """
+    try:
+        return _python(expression, names)
+    except _NotPython:
+        return None
+
+
+class _NotPython(Exception):
+    pass
+
+
+def _python(e: Expression, names: Mapping[str, tuple[str, int]]) -> tuple[str, int]:
+    """The source and how tightly it binds."""
+
+    def operand(part: Expression, level: int) -> str:
+        text, binds = _python(part, names)
+        return text if binds >= level else f"({text})"
+
+    if isinstance(e, tree.Literal):
+        return literal(e.constant), ATOM
+    if isinstance(e, tree.Name):
+        return names[e.name]
+    if isinstance(e, tree.List):
+        return f"[{', '.join(operand(p, 0) for p in e.items)}]", ATOM
+    if isinstance(e, tree.Call) and e.function in _IN_PYTHON:
+        return f"{e.function}({', '.join(operand(p, 0) for p in e.arguments)})", ATOM
+    if isinstance(e, tree.Index):
+        return f"{operand(e.whole, ATOM)}[{operand(e.key, 0)}]", ATOM
+    if isinstance(e, tree.Unary):
+        if e.mark == "not":
+            return f"not {operand(e.operand, 4)}", 4
+        return f"{e.mark}{operand(e.operand, 8)}", 8
+    if isinstance(e, tree.Binary) and e.mark in _LEVELS:
+        level = _LEVELS[e.mark]
+        return f"{operand(e.left, level)} {e.mark} {operand(e.right, level + 1)}", level
+    if isinstance(e, tree.Logic):
+        level = _LEVELS[e.mark]
+        return f"{operand(e.left, level)} {e.mark} {operand(e.right, level)}", level
+    if isinstance(e, tree.Comparison):
+        rest = "".join(f" {mark} {operand(p, 6)}" for mark, p in e.rest)
+        return f"{operand(e.first, 6)}{rest}", 5
+    if isinstance(e, tree.Conditional):
+        chosen, condition = operand(e.chosen, 2), operand(e.condition, 2)
+        return f"{chosen} if {condition} else {operand(e.otherwise, 1)}", 1
+    raise _NotPython

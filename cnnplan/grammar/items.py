@@ -1,0 +1,178 @@
+"""Items of a list of layers: which operation, block or group each one is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnplan import names
+from cnnplan.blocks import builtin_names, load_builtin
+from cnnplan.diagnostics import Related, nearest, some, suggest
+from cnnplan.grammar.arguments import fields, read_arguments
+from cnnplan.grammar.modifiers import read_modifiers
+from cnnplan.limits import MAX_LAYERS
+from cnnplan.ops import registry
+from cnnplan.source import Mapping, Scalar, Sequence
+from cnnplan.spec import Item
+
+if TYPE_CHECKING:
+    from cnnplan.grammar.reading import Reading
+    from cnnplan.source import Node
+
+
+def read_items(
+    reading: Reading, node: Node | None, what: str, key: Node, *, may_be_empty: bool = False
+) -> tuple[Item, ...]:
+    """The items of a list of layers. `what` and `key` name the list in findings."""
+    found = reading.sequence(node, what)
+    if len(found) > MAX_LAYERS:
+        message = f"`{what}` lists {len(found):,} items; a network has at most {MAX_LAYERS:,} layers"
+        reading.report.add("Y910", message, key, help="use `repeat` and blocks")
+        return ()
+    if not found and not may_be_empty and (node is None or not isinstance(node, Scalar) or node.value is None):
+        reading.report.add("Y912", f"`{what}` is empty: it lists at least one layer", key)
+    items = tuple(_item(reading, child) for child in found)
+    seen: dict[str, Item] = {}
+    for item in items:
+        if item.name is None:
+            continue
+        if item.name in reading.input_names:
+            reading.report.add("S016", f"'{item.name}' already names an input", item.name_node)
+        elif item.name in seen:
+            first = seen[item.name].name_node
+            assert first is not None
+            reading.report.add(
+                "S016",
+                f"name '{item.name}' is given twice in one list",
+                item.name_node,
+                related=[Related(f"'{item.name}' is first given here", first.start)],
+            )
+        seen.setdefault(item.name, item)
+    return items
+
+
+def _item(reading: Reading, node: Node) -> Item:
+    if isinstance(node, Mapping):
+        return _mapped(reading, node)
+    if isinstance(node, Scalar) and isinstance(node.value, str) and not node.is_expression:
+        item = _resolve(reading, node)
+        read_arguments(reading, item, None)
+        return item
+    help = "remove the dash, or write the layer behind it" if node.kind == "nothing" else "such as `- relu`"
+    if isinstance(node, Sequence):
+        help = "a list of layers stands under `layers:`"
+    reading.report.add("Y917", f"an item is a name or a mapping, not {node.kind}", node, help=help)
+    return Item("broken", "", node)
+
+
+def _resolve(reading: Reading, key: Scalar) -> Item:
+    """An item for the word of `key`: an operation, a block, or broken with a finding."""
+    word = str(key.value)
+    item = Item("broken", word, key)
+    if word in reading.block_nodes:
+        item.kind = "block"
+    elif op := registry.find(word) if word.isidentifier() else None:
+        item.kind, item.op = ("merge" if word in names.MERGES else "op"), op
+    elif word in builtin_names():
+        item.kind = "block"
+        reading.builtin_nodes.setdefault(word, load_builtin(word).node)
+    elif word in ("layers", "share"):
+        reading.report.add("Y912", f"`{word}` needs a value", key)
+    elif word in (*names.MODIFIERS, "each"):
+        reading.report.add("Y917", f"`{word}` is a modifier; it stands beside an operation, in one item", key)
+    else:
+        known = [*reading.block_nodes, *registry.names(), *builtin_names()]
+        reading.report.add(
+            "Y913",
+            f"unknown operation '{word:.60}'",
+            key,
+            help=suggest(word, known) if nearest(word, known) else "`cnnplan ops` lists the operations",
+        )
+        match = nearest(word, known)
+        if match and match not in names.MERGES:  # carry on as if it had been meant
+            guessed = _resolve(reading, _renamed(key, match))
+            guessed.key = key
+            return guessed
+    return item
+
+
+def _mapped(reading: Reading, node: Mapping) -> Item:
+    words: list[tuple[Scalar, Node]] = []
+    modifiers: dict[str, tuple[Scalar, Node]] = {}
+    strange: list[tuple[Scalar, Node]] = []
+    for key, value in node:
+        word = key.value
+        if word in names.MODIFIERS:
+            modifiers[word] = (key, value)
+        elif isinstance(word, str) and (
+            word in ("layers", "share")
+            or word in reading.block_nodes
+            or (word.isidentifier() and registry.find(word))
+            or word in builtin_names()
+        ):
+            words.append((key, value))
+        else:
+            strange.append((key, value))
+    if not words and strange and isinstance(strange[0][0].value, str):
+        closest_modifier = nearest(strange[0][0].text, names.MODIFIERS)
+        if len(strange) == 1 or not closest_modifier:
+            words.append(strange.pop(0))
+    if not words:
+        _strange_keys(reading, strange, None)
+        at = next(iter(node))[0] if node.entries else node
+        reading.report.add(
+            "Y917",
+            "an item needs an operation, a block, `layers` or `share`",
+            at,
+            help="such as `- conv: {out_channels: 64, kernel_size: 3}`",
+        )
+        item = Item("broken", "", at)
+    else:
+        key, value = words[0]
+        if len(words) > 1:
+            reading.report.add(
+                "Y917",
+                f"an item has one operation; this one has {some([k.text for k, _ in words])}",
+                words[1][0],
+                help="start a new item with `- ` for each",
+            )
+        item = _read(reading, key, value)
+        _strange_keys(reading, strange, item)
+    read_modifiers(reading, item, modifiers)
+    return item
+
+
+def _strange_keys(reading: Reading, strange: list[tuple[Scalar, Node]], item: Item | None) -> None:
+    for key, _ in strange:
+        if item and key.value in fields(reading, item):
+            help = f"arguments of '{item.word}' stand below it: `{item.word}: {{{key.text}: …}}`"
+        elif key.value == "each":
+            help = ""
+        else:
+            help = suggest(key.text, names.MODIFIERS)
+        reading.report.add("Y901", f"an item has no key '{key.text:.60}'", key, help=help)
+
+
+def _read(reading: Reading, key: Scalar, value: Node) -> Item:
+    """The item of `KEY: VALUE`."""
+    word = key.value
+    if word == "layers" and word not in reading.block_nodes:
+        item = Item("group", "layers", key)
+        item.items = read_items(reading, value, "layers", key)
+        return item
+    if word == "share":
+        item = Item("share", "share", key)
+        reference = reading.reference(value)
+        if reference and reference.part is not None:
+            reading.report.add("S016", f"`share` runs a whole item; '{reference}' is one of its outputs", value)
+            reference = None
+        item.target = reference
+        if reference is None:
+            item.kind = "broken"
+        return item
+    item = _resolve(reading, key)
+    read_arguments(reading, item, value)
+    return item
+
+
+def _renamed(key: Scalar, word: str) -> Scalar:
+    return Scalar(key.start_mark, key.end_mark, word, key.text, key.plain, key.flow)

@@ -1,0 +1,120 @@
+"""The modifiers that stand beside an item's word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnplan import names
+from cnnplan.source import Mapping, Scalar, Sequence, describe
+
+if TYPE_CHECKING:
+    from cnnplan.grammar.reading import Reading
+    from cnnplan.source import Node
+    from cnnplan.spec import Given, Item
+
+
+def read_modifiers(reading: Reading, item: Item, found: dict[str, tuple[Scalar, Node]]) -> None:
+    """Read the modifiers of an item into it."""
+    for word, (key, node) in found.items():
+        _READ[word](reading, item, key, node)
+
+
+def _name(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
+    inline = item.op is not None and item.op.inline and not item.branches
+    name = node.value if isinstance(node, Scalar) else None
+    if why := names.problem_of_layer(name, has_module=not inline):
+        shown = node.text if isinstance(node, Scalar) else node.kind
+        reading.report.add("Y914", f"'{shown:.40}' cannot name a layer: {why}", node)
+        return
+    assert isinstance(node, Scalar)
+    item.name, item.name_node = str(name), node
+
+
+def _from(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
+    if isinstance(node, Sequence):
+        item.listed = True
+        item.sources = reading.references(node, "from")
+        if not node.items:
+            reading.report.add("Y912", "`from` is empty: it lists at least one reference", key)
+        if len(item.sources) != len(node.items):
+            item.kind = "broken"
+    elif reference := reading.reference(node):
+        item.sources = (reference,)
+    else:
+        item.kind = "broken"
+
+
+def _if(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
+    item.condition = read_condition(reading, node)
+    if item.condition is None:
+        item.kind = "broken"
+
+
+def _repeat(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
+    if isinstance(node, Mapping):
+        entries = list(node)
+        if len(entries) != 1:
+            reading.report.add("Y911", "`repeat` names one counter: `repeat: {stage: 4}`", key)
+            item.kind = "broken"
+            return
+        counter, node = entries[0]
+        if counter.value != "index" and (why := names.problem_of_variable(counter.value)):
+            reading.report.add("Y914", f"'{counter.text:.40}' cannot name a counter: {why}", counter)
+        else:
+            item.counter = str(counter.value)
+    item.repeat = reading.given(node)
+    if item.repeat is None:
+        item.kind = "broken"
+    elif not item.repeat.dynamic and (problem := repeat_problem(item.repeat.constant)):
+        reading.report.add("Y911", problem, node)
+        item.kind, item.repeat = "broken", None
+
+
+def _trainable(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
+    item.trainable = _switch(reading, item, key, node)
+
+
+def _checkpoint(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
+    item.checkpoint = bool(_switch(reading, item, key, node))
+
+
+def read_condition(reading: Reading, node: Node) -> Given | None:
+    """An `if`; None, and a finding, where it is not one."""
+    given = reading.given(node)
+    if given and not given.dynamic and type(given.constant) is not bool:
+        reading.report.add(
+            "Y911",
+            f"`if` is `true`, `false` or an expression, not {node.kind}",
+            node,
+            help="an expression starts with `=`",
+        )
+        return None
+    return given
+
+
+def _switch(reading: Reading, item: Item, key: Scalar, node: Node) -> bool | None:
+    if isinstance(node, Scalar) and type(node.value) is bool:
+        if item.kind == "share":
+            reading.report.add(
+                "Y911", f"`{key.text}` belongs on the item that `share` runs again", key, help="move it there"
+            )
+        return node.value
+    reading.report.add("Y911", f"`{key.text}` is `true` or `false`, not {node.kind}", node)
+    return None
+
+
+def repeat_problem(value: Any) -> str:
+    """Why this cannot be a number of repeats; "" where it can."""
+    if type(value) is int and value >= 0:
+        return ""
+    return f"`repeat` is an integer ≥ 0, not {describe(value)}"
+
+
+_READ = {
+    "name": _name,
+    "from": _from,
+    "if": _if,
+    "repeat": _repeat,
+    "trainable": _trainable,
+    "checkpoint": _checkpoint,
+}

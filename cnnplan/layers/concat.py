@@ -1,0 +1,13 @@
+import torch
+from torch import Tensor, nn
+
+
+class Concat(nn.Module):
+    """Runs its children on one input and joins what they give."""
+
+    def __init__(self, dim: int = 1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.children()], self.dim)

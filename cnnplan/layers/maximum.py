@@ -1,0 +1,12 @@
+import torch
+from torch import Tensor, nn
+
+
+class Maximum(nn.Module):
+    """Runs its children on one input and keeps the larger of what they give."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        result, *others = [branch(x) for branch in self.children()]
+        for other in others:
+            result = torch.maximum(result, other)
+        return result

@@ -1,0 +1,11 @@
+from torch import Tensor, nn
+
+
+class Mean(nn.Module):
+    """Runs its children on one input and averages what they give."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        result, *others = [branch(x) for branch in self.children()]
+        for other in others:
+            result = result + other
+        return result / (1 + len(others))

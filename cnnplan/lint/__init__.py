@@ -1,0 +1,1 @@
+"""The linter: rules over a plan, one file each."""

@@ -1,0 +1,73 @@
+"""R401 dead-layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cnnplan.lint.base import Finding, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnnplan.graph import Node
+    from cnnplan.plan import Plan
+
+
+class DeadLayer(Rule):
+    """A layer, or an input, whose value reaches no output of the network.
+
+    Why: it costs parameters, time and memory, and changes nothing. Its parameters never get a
+    gradient, which stops distributed training with an error.
+
+    Source: PyTorch's documentation of DistributedDataParallel, `find_unused_parameters`.
+    """
+
+    code: ClassVar[str] = "R401"
+    bad: ClassVar[str] = """
+        cnnplan: 1
+        name: bad
+        input: [3, 32, 32]
+        outputs: [out]
+        layers:
+          - conv: {out_channels: 8, kernel_size: 3}
+            name: out
+          - conv: {out_channels: 8, kernel_size: 3}
+    """
+    good: ClassVar[str] = """
+        cnnplan: 1
+        name: good
+        input: [3, 32, 32]
+        layers:
+          - conv: {out_channels: 8, kernel_size: 3}
+          - conv: {out_channels: 8, kernel_size: 3}
+    """
+
+    def check(self, plan: Plan) -> Iterator[Finding]:
+        graph = plan.graph
+        users = graph.users()
+        wanted = set(graph.outputs.values())
+        live: set[int] = set()
+        for node in reversed(graph.nodes):
+            if any(v in wanted for v in node.outputs):
+                live.add(node.index)
+                wanted.update(node.inputs)
+                wanted.update([node.like] if node.like else [])
+        for value in graph.inputs:
+            if value not in wanted:
+                given = next(i for i in plan.spec.inputs if i.name == value.name)
+                yield Finding(f"input '{value.name}' reaches no output of the network", given.node)
+        for node in graph.nodes:
+            if node.index not in live:
+                if not any(users[v] for v in node.outputs):
+                    yield self.dead(node)
+                continue
+            for value in node.outputs:
+                if not users[value] and value not in wanted:
+                    message = f"output '{value.name}' is not used"
+                    yield Finding(message, node.item.key, node.name, help="use it, or `slice` what is wanted")
+
+    @staticmethod
+    def dead(node: Node) -> Finding:
+        """The last of a row of layers that lead nowhere."""
+        message = f"the output of '{node.name}' reaches no output of the network"
+        return Finding(message, node.item.key, node.name, help="use it with `from`, name it in `outputs`, or remove it")

@@ -1,0 +1,1 @@
+"""The operations: one file each, or one for a family that is a table."""

@@ -1,0 +1,260 @@
+"""What an operation is: the base class, and the small values its methods speak in.
+
+    Op       one operation with its arguments: a frozen Pydantic class whose fields are its YAML keys
+    Shape    the shape of one sample
+    Saved    what autograd keeps of it for the backward pass
+    Module   the torch.nn module that runs it     } data, not torch: the emitter writes them
+    Inline   the expression that runs it          }
+
+An operation's rules are methods of the shapes of its inputs. None of them imports torch.
+"""
+
+from math import prod
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from cnnplan.errors import ShapeError
+from cnnplan.ops.window import POINTWISE, Window
+
+MAX_ELEMENTS = 2**63 - 1
+
+
+class Shape(tuple[int, ...]):
+    """The shape of one sample: channels, then 0 to 3 spatial sizes."""
+
+    __slots__ = ()
+
+    @property
+    def channels(self) -> int:
+        return self[0]
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        return self[1:]
+
+    @property
+    def rank(self) -> int:
+        """How many spatial axes: 0 for a vector, 2 for an image."""
+        return len(self) - 1
+
+    @property
+    def numel(self) -> int:
+        return prod(self)
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+class Kept(NamedTuple):
+    """A tensor that autograd keeps for the backward pass, neither input nor output nor parameter.
+
+    `dtype` is "float32" or "int64" whatever the model's, "activation" = the model's own, or
+    "mask": one byte an element on CUDA, the activation's own dtype on a CPU. `elements` are
+    counted per sample, or once per batch where `per_sample` is false.
+    """
+
+    what: str
+    elements: int
+    dtype: str
+    per_sample: bool = True
+
+
+class Saved(NamedTuple):
+    """What autograd keeps in training: which inputs, whether the output, and tensors of its own.
+
+    Inputs and output are named instead of counted: a ReLU's output is the next convolution's
+    input, and a sum over layers would count that storage twice.
+    """
+
+    inputs: tuple[int, ...] = ()
+    output: bool = False
+    own: tuple[Kept, ...] = ()
+
+
+NOTHING: Final = Saved()
+INPUT: Final = Saved(inputs=(0,))
+OUTPUT: Final = Saved(output=True)
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = _Required()
+
+
+class Argument(NamedTuple):
+    """An argument of a torch call; left out where it equals its default."""
+
+    name: str
+    value: Any
+    default: Any = REQUIRED
+    keyword: bool = False
+
+
+class Module(NamedTuple):
+    """A module: a class of torch.nn or of cnnplan.layers, and its arguments.
+
+    `before` and `after` are further modules, without parameters, that run around it
+    (padding that differs between the sides of an axis; the flattening of a pooled map).
+    """
+
+    target: str
+    arguments: tuple[Argument, ...] = ()
+    before: "Module | None" = None
+    after: "Module | None" = None
+
+
+class Inline(NamedTuple):
+    """An expression over `{0}`, `{1}` … (the inputs) or `{all}` (all of them, with commas).
+
+    Every other `{name}` is an argument, `{options}` all keyword arguments behind a comma. The
+    template is a constant of the operation's file; `helper` is a function of cnnplan.layers.
+    """
+
+    template: str
+    arguments: tuple[Argument, ...] = ()
+    helper: str | None = None
+
+
+def module(target: str, *positional: Any, **keywords: tuple[Any, Any]) -> Module:
+    """`module("nn.Conv2d", ("in_channels", 3), stride=(2, 1))`: names, values and defaults."""
+    required = tuple(Argument(*p) for p in positional)
+    return Module(target, required + tuple(Argument(n, v, d, True) for n, (v, d) in keywords.items()))
+
+
+class Op(BaseModel):
+    """One operation with its arguments. Subclasses are its rules; see `cnnplan ops NAME`.
+
+    The fields are the YAML keys, with PyTorch's names and defaults; the first one is the argument
+    that a bare scalar or list sets. Methods take the shapes of the inputs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    kind: ClassVar[str]
+    group: ClassVar[str] = "other"
+    formulas: ClassVar[dict[str, str]] = {}
+    inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    """The fewest and the most values it takes; None = any number."""
+    refers: ClassVar[bool] = False
+    """Whether it has an argument `like`: a value whose size it takes, behind its input."""
+    inline: ClassVar[bool] = False
+    """Whether torch runs it as an expression alone, never as a module."""
+    dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    """The dtypes it takes; its output has the dtype of its first input."""
+
+    def output(self, *xs: Shape) -> Shape:
+        """The output's shape.
+
+        Raises:
+            ShapeError: PyTorch would refuse these inputs.
+        """
+        return xs[0]
+
+    def outputs(self, *xs: Shape) -> tuple[Shape, ...]:
+        """The shapes of all outputs; most operations have one."""
+        return (self.output(*xs),)
+
+    def parameters(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        """The learned tensors by name, as PyTorch names and shapes them."""
+        return {}
+
+    def buffers(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        """The registered buffers by name, as PyTorch names and shapes them."""
+        return {}
+
+    def macs(self, *xs: Shape) -> int:
+        """Multiply-accumulates of convolutions and matrix products, for one sample."""
+        return 0
+
+    def flops(self, *xs: Shape) -> int:
+        """Floating point operations for one sample: 2 · macs and the elementwise work."""
+        return 2 * self.macs(*xs)
+
+    def windows(self, *xs: Shape) -> tuple[Window, ...]:
+        """Which inputs an output unit reads, one `Window` for each spatial axis of the output."""
+        return (POINTWISE,) * xs[0].rank
+
+    def saved(self, *xs: Shape) -> Saved:
+        """What autograd keeps for the backward pass, in training, where all inputs need gradients."""
+        return NOTHING
+
+    def is_view(self, *xs: Shape) -> bool:
+        """Whether the output shares the storage of the first input."""
+        return False
+
+    def torch(self, *xs: Shape) -> Module | Inline:
+        """How torch runs it."""
+        raise NotImplementedError
+
+    @classmethod
+    def first(cls) -> str | None:
+        """The argument that a bare scalar or list sets."""
+        return next(iter(cls.model_fields), None)
+
+    def options(self, *names: str) -> tuple[Argument, ...]:
+        """Fields as keyword arguments of a torch class that shares their names and defaults."""
+        fields = type(self).model_fields
+        return tuple(Argument(n, plain(getattr(self, n)), plain(fields[n].default), True) for n in names)
+
+
+PerAxis: TypeAlias = int | tuple[int, ...]
+
+
+def plain(value: Any) -> Any:
+    """A per-axis tuple of equal numbers as that number, as people write it."""
+    if isinstance(value, tuple) and value and all(v == value[0] for v in value):
+        return value[0]
+    return value
+
+
+AXES: Final = {0: (), 1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+def require_spatial(kind: str, x: Shape) -> int:
+    """The number of spatial axes, from 1 to 3.
+
+    Raises:
+        ShapeError: the input is a vector, or has more axes than an image or a volume.
+    """
+    if 1 <= x.rank <= 3:
+        return x.rank
+    if x.rank == 0:
+        raise ShapeError(
+            "S012",
+            f"'{kind}' slides over a map, but its input is a vector of {x.channels}",
+            help=f"put it before `flatten`, or give the vector axes: `reshape: [{x.channels}, 1, 1]`",
+        )
+    raise ShapeError("S012", f"'{kind}' takes 1 to 3 spatial axes; its input {x} has {x.rank}")
+
+
+def per_axis(kind: str, name: str, value: PerAxis, x: Shape) -> tuple[int, ...]:
+    """An argument given once for all axes or once for each, as one number for each axis.
+
+    Raises:
+        ShapeError: it lists another number of axes than the input has.
+    """
+    if isinstance(value, int):
+        return (value,) * x.rank
+    if len(value) != x.rank:
+        raise ShapeError(
+            "S012",
+            f"'{kind}' has {name} for {len(value)} axes, but its input {x} has {x.rank}",
+            argument=name,
+            help=f"give one number, or {x.rank}",
+        )
+    return value
+
+
+def check_elements(kind: str, shape: Shape) -> Shape:
+    """The shape itself.
+
+    Raises:
+        ShapeError: no machine addresses a tensor of that many elements.
+    """
+    if shape.numel > MAX_ELEMENTS:
+        raise ShapeError("S022", f"the output of '{kind}', {shape}, has 2^63 elements or more")
+    return shape

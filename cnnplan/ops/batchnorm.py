@@ -1,0 +1,62 @@
+"""batchnorm: normalization over the batch."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cnnplan.errors import ShapeError
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.fields import Flag, Positive, Probability
+from cnnplan.ops.window import POINTWISE, WHOLE, Window
+
+
+class BatchNorm(Op):
+    """Batch normalization of each channel, over the batch and all positions.
+
+    Source: Ioffe & Szegedy 2015, arXiv:1502.03167; torch.nn.BatchNorm2d.
+    """
+
+    kind: ClassVar[str] = "batchnorm"
+    group: ClassVar[str] = "normalization"
+    formulas: ClassVar[dict[str, str]] = {
+        "output": "the input's shape",
+        "parameters": "2 * channels: weight and bias",
+        "buffers": "2 * channels + 1: running_mean, running_var, num_batches_tracked",
+        "flops": "2 * prod(input): in evaluation it is one scale and one shift",
+    }
+
+    eps: Positive = Field(1e-5, description="added to the variance")
+    momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
+    affine: Flag = Field(True, description="learn a weight and a bias for each channel")
+    track_running_stats: Flag = Field(True, description="keep running statistics for evaluation")
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        if x.rank > 3:
+            raise ShapeError("S012", f"'{self.kind}' takes up to 3 spatial axes; its input {x} has {x.rank}")
+        return x
+
+    def parameters(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        c = xs[0].channels
+        return {"weight": (c,), "bias": (c,)} if self.affine else {}
+
+    def buffers(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        c = xs[0].channels
+        if not self.track_running_stats:
+            return {}
+        return {"running_mean": (c,), "running_var": (c,), "num_batches_tracked": ()}
+
+    def flops(self, *xs: Shape) -> int:
+        return 2 * xs[0].numel
+
+    def windows(self, *xs: Shape) -> tuple[Window, ...]:
+        return (POINTWISE if self.track_running_stats else WHOLE,) * xs[0].rank
+
+    def saved(self, *xs: Shape) -> Saved:
+        return Saved((0,), own=(Kept("mean and inverse deviation", 2 * xs[0].channels, "float32", False),))
+
+    def torch(self, *xs: Shape) -> Module:
+        (x,) = xs
+        features = (Argument("num_features", x.channels),)
+        options = self.options("eps", "momentum", "affine", "track_running_stats")
+        return Module(f"nn.BatchNorm{max(1, x.rank)}d", features + options)

@@ -1,0 +1,59 @@
+"""groupnorm: normalization of groups of channels, sample by sample."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cnnplan.errors import ShapeError
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.conv import divisors
+from cnnplan.ops.fields import Flag, Positive, Size
+from cnnplan.ops.window import WHOLE, Window
+
+
+class GroupNorm(Op):
+    """Group normalization: each sample and group of channels, over all positions.
+
+    Source: Wu & He 2018, arXiv:1803.08494; torch.nn.GroupNorm.
+    """
+
+    kind: ClassVar[str] = "groupnorm"
+    group: ClassVar[str] = "normalization"
+    formulas: ClassVar[dict[str, str]] = {
+        "output": "the input's shape",
+        "parameters": "2 * channels: weight and bias",
+        "flops": "prod(input) * (1 for the mean, 3 for the variance, 2 to normalize, 2 for weight and bias)",
+    }
+
+    num_groups: Size = Field(description="groups of channels that are normalized together")
+    eps: Positive = Field(1e-5, description="added to the variance")
+    affine: Flag = Field(True, description="learn a weight and a bias for each channel")
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        if x.channels % self.num_groups:
+            raise ShapeError(
+                "S007",
+                f"num_groups {self.num_groups} does not divide the {x.channels} channels of its input {x}",
+                argument="num_groups",
+                help=f"{x.channels} divides by {', '.join(map(str, divisors(x.channels)))}",
+                assume=x,
+            )
+        return x
+
+    def parameters(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        c = xs[0].channels
+        return {"weight": (c,), "bias": (c,)} if self.affine else {}
+
+    def flops(self, *xs: Shape) -> int:
+        return (8 if self.affine else 6) * xs[0].numel
+
+    def windows(self, *xs: Shape) -> tuple[Window, ...]:
+        return (WHOLE,) * xs[0].rank
+
+    def saved(self, *xs: Shape) -> Saved:
+        return Saved((0,), own=(Kept("mean and inverse deviation", 2 * self.num_groups, "float32"),))
+
+    def torch(self, *xs: Shape) -> Module:
+        sizes = (Argument("num_groups", self.num_groups), Argument("num_channels", xs[0].channels))
+        return Module("nn.GroupNorm", sizes + self.options("eps", "affine"))

@@ -1,0 +1,23 @@
+"""identity: the value itself."""
+
+from typing import ClassVar
+
+from cnnplan.ops.base import Module, Op, Shape
+
+
+class Identity(Op):
+    """The value itself; a place to name.
+
+    Source: torch.nn.Identity.
+    """
+
+    kind: ClassVar[str] = "identity"
+    group: ClassVar[str] = "shape"
+    formulas: ClassVar[dict[str, str]] = {"output": "the input's shape"}
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "int64")
+
+    def is_view(self, *xs: Shape) -> bool:
+        return True
+
+    def torch(self, *xs: Shape) -> Module:
+        return Module("nn.Identity")

@@ -1,0 +1,74 @@
+"""instancenorm: normalization of each channel, sample by sample."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cnnplan.errors import ShapeError
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, require_spatial
+from cnnplan.ops.fields import Flag, Positive, Probability
+from cnnplan.ops.window import WHOLE, Window
+
+
+class InstanceNorm(Op):
+    """Instance normalization: each sample and channel, over all positions.
+
+    Source: Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022; torch.nn.InstanceNorm2d.
+    """
+
+    kind: ClassVar[str] = "instancenorm"
+    group: ClassVar[str] = "normalization"
+    formulas: ClassVar[dict[str, str]] = {
+        "output": "the input's shape",
+        "parameters": "none; 2 * channels with affine",
+        "buffers": "none; 2 * channels + 1 with track_running_stats",
+        "flops": "prod(input) * (1 for the mean, 3 for the variance, 2 to normalize, 2 with affine)",
+    }
+
+    eps: Positive = Field(1e-5, description="added to the variance")
+    momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
+    affine: Flag = Field(False, description="learn a weight and a bias for each channel")
+    track_running_stats: Flag = Field(False, description="keep running statistics for evaluation")
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        require_spatial(self.kind, x)
+        if x.numel == x.channels:
+            raise ShapeError(
+                "S020",
+                f"'instancenorm' needs more than one position to normalize over; its input is {x}",
+                help="use `batchnorm` or `groupnorm` here",
+                assume=x,
+            )
+        return x
+
+    def parameters(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        c = xs[0].channels
+        return {"weight": (c,), "bias": (c,)} if self.affine else {}
+
+    def buffers(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        c = xs[0].channels
+        if not self.track_running_stats:
+            return {}
+        return {"running_mean": (c,), "running_var": (c,), "num_batches_tracked": ()}
+
+    def flops(self, *xs: Shape) -> int:
+        return (8 if self.affine else 6) * xs[0].numel
+
+    def windows(self, *xs: Shape) -> tuple[Window, ...]:
+        return (WHOLE,) * xs[0].rank
+
+    def saved(self, *xs: Shape) -> Saved:
+        c = xs[0].channels
+        own = [Kept("mean and inverse deviation", 2 * c, "float32")]
+        if self.affine:
+            own.append(Kept("weight of each sample", c, "float32"))
+        if self.track_running_stats:
+            own.append(Kept("running statistics of each sample", 2 * c, "float32"))
+        return Saved((0,), own=tuple(own))
+
+    def torch(self, *xs: Shape) -> Module:
+        (x,) = xs
+        features = (Argument("num_features", x.channels),)
+        options = self.options("eps", "momentum", "affine", "track_running_stats")
+        return Module(f"nn.InstanceNorm{x.rank}d", features + options)

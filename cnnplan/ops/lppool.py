@@ -1,0 +1,65 @@
+"""lppool: the p-norm of each window."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cnnplan.ops.avgpool import check_volume
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, plain
+from cnnplan.ops.fields import Flag, Positive, Spatial
+from cnnplan.ops.maxpool import pool_work
+from cnnplan.ops.sliding import maps, slid, slide
+from cnnplan.ops.window import Sliding, Window
+
+
+class LpPool(Op):
+    """Power-average pooling: (sum of x^p over the window)^(1/p).
+
+    Source: Sermanet et al. 2012, arXiv:1204.3968; torch.nn.LPPool2d.
+    """
+
+    kind: ClassVar[str] = "lppool"
+    group: ClassVar[str] = "pooling"
+    formulas: ClassVar[dict[str, str]] = {
+        "output": "floor((size - kernel_size) / stride) + 1; ceil with ceil_mode",
+        "flops": "prod(output) * (2 * prod(kernel_size) + 1): powers, sums and the root",
+    }
+
+    p: Positive = Field(description="the exponent; 1 = sum, towards infinity = max")
+    kernel_size: Spatial = Field(description="window, in units of the input")
+    stride: Spatial | None = Field(None, description="step from one window to the next; the window by default")
+    ceil_mode: Flag = Field(False, description="round the output size up")
+
+    def sliding(self, x: Shape) -> tuple[Sliding, ...]:
+        stride = self.kernel_size if self.stride is None else self.stride
+        return slide(self.kind, x, self.kernel_size, stride, 1, 0, self.ceil_mode)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        check_volume(self.kind, self.sliding(x), x)
+        return slid(self.kind, self.sliding(x), x, x.channels)
+
+    def flops(self, *xs: Shape) -> int:
+        (x,) = xs
+        return 2 * pool_work(self, x, 0) + self.output(x).numel
+
+    def windows(self, *xs: Shape) -> tuple[Window, ...]:
+        return maps(self.sliding(xs[0]))
+
+    def saved(self, *xs: Shape) -> Saved:
+        (x,) = xs
+        out = self.output(x).numel
+        powers = Kept("powers", x.numel, "activation")
+        return Saved((0,), own=(powers, *(Kept(w, out, "activation") for w in ("mean", "sign", "magnitude", "root"))))
+
+    def torch(self, *xs: Shape) -> Module:
+        kernel = plain(self.kernel_size)
+        return Module(
+            f"nn.LPPool{xs[0].rank}d",
+            (
+                Argument("norm_type", self.p),
+                Argument("kernel_size", kernel),
+                Argument("stride", plain(self.stride) if self.stride is not None else kernel, kernel, True),
+                *self.options("ceil_mode"),
+            ),
+        )

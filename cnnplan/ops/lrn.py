@@ -1,0 +1,45 @@
+"""lrn: local response normalization."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, require_spatial
+from cnnplan.ops.fields import Number, Size
+
+
+class Lrn(Op):
+    """Local response normalization: x / (k + alpha / size * sum of x^2 over `size` channels)^beta.
+
+    PyTorch divides alpha by `size`; papers often do not, and mean size times as much.
+
+    Source: Krizhevsky, Sutskever & Hinton 2012, section 3.3; torch.nn.LocalResponseNorm.
+    """
+
+    kind: ClassVar[str] = "lrn"
+    group: ClassVar[str] = "normalization"
+    formulas: ClassVar[dict[str, str]] = {
+        "output": "the input's shape",
+        "flops": "prod(input) * (size + 5): square, window mean, scale, shift, power, divide",
+    }
+
+    size: Size = Field(description="neighbouring channels in the sum")
+    alpha: Number = Field(1e-4, description="weight of the sum")
+    beta: Number = Field(0.75, description="exponent")
+    k: Number = Field(1.0, description="added to the weighted sum")
+
+    def output(self, *xs: Shape) -> Shape:
+        require_spatial(self.kind, xs[0])
+        return xs[0]
+
+    def flops(self, *xs: Shape) -> int:
+        return xs[0].numel * (self.size + 5)
+
+    def saved(self, *xs: Shape) -> Saved:
+        (x,) = xs
+        padded = Shape((x.channels + self.size - 1, *x.spatial)).numel
+        own = [Kept("padded squares", padded, "activation"), Kept("base", x.numel, "activation")]
+        return Saved((0,), own=(*own, Kept("denominator", x.numel, "activation")))
+
+    def torch(self, *xs: Shape) -> Module:
+        return Module("nn.LocalResponseNorm", (Argument("size", self.size), *self.options("alpha", "beta", "k")))

@@ -1,0 +1,67 @@
+"""pad: units added around the map."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cnnplan.errors import ShapeError
+from cnnplan.ops.base import INPUT, NOTHING, Argument, Module, Op, Saved, Shape, check_elements, plain
+from cnnplan.ops.fields import Number, Padding
+from cnnplan.ops.sliding import check_padding_mode, slide
+from cnnplan.ops.window import Sliding, Window, shifted
+
+_NAMES = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
+
+
+class Pad(Op):
+    """Adds units on each side of each spatial axis.
+
+    Source: torch.nn.functional.pad.
+    """
+
+    kind: ClassVar[str] = "pad"
+    group: ClassVar[str] = "shape"
+    formulas: ClassVar[dict[str, str]] = {"output": "size + before + after along each axis"}
+
+    padding: Padding = Field(
+        description="units on each side: a number, one for each axis, or pairs [[before, after], …]"
+    )
+    mode: Literal["constant", "reflect", "replicate", "circular"] = Field("constant", description="what they hold")
+    value: Number = Field(0.0, description="the number they hold, for mode constant")
+
+    def sides(self, x: Shape) -> tuple[Sliding, ...]:
+        if isinstance(self.padding, str):
+            raise ShapeError(
+                "Y911",
+                f"`pad` has no kernel that '{self.padding}' could refer to",
+                argument="padding",
+                help="give the units on each side as numbers",
+            )
+        return slide(self.kind, x, 1, 1, 1, self.padding)
+
+    def output(self, *xs: Shape) -> Shape:
+        (x,) = xs
+        sides = self.sides(x)
+        if self.mode != "constant":
+            check_padding_mode(self.kind, sides, x, self.mode)
+            if self.value != 0:
+                raise ShapeError("Y911", f"value has no meaning for mode '{self.mode}'", argument="value")
+        return check_elements(
+            self.kind, Shape((x.channels, *(n + s.before + s.after for n, s in zip(x.spatial, sides, strict=True))))
+        )
+
+    def windows(self, *xs: Shape) -> tuple[Window, ...]:
+        return tuple(shifted(-s.before) for s in self.sides(xs[0]))
+
+    def saved(self, *xs: Shape) -> Saved:
+        return INPUT if self.mode in ("reflect", "replicate") else NOTHING
+
+    def torch(self, *xs: Shape) -> Module:
+        sides = self.sides(xs[0])
+        amounts: Any = plain(tuple(p for s in reversed(sides) for p in (s.before, s.after)))
+        rank = len(sides)
+        if self.mode != "constant":
+            return Module(f"nn.{_NAMES[self.mode]}{rank}d", (Argument("padding", amounts),))
+        if self.value == 0:
+            return Module(f"nn.ZeroPad{rank}d", (Argument("padding", amounts),))
+        return Module(f"nn.ConstantPad{rank}d", (Argument("padding", amounts), Argument("value", self.value)))

@@ -1,0 +1,40 @@
+"""scale: a learned factor and offset for each channel."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cnnplan.ops.base import INPUT, Argument, Module, Op, Saved, Shape
+from cnnplan.ops.fields import Flag
+from cnnplan.ops.layer_scale import channel_shape
+
+
+class Scale(Op):
+    """Multiplies each channel by a learned factor and adds a learned offset; they start at 1 and 0.
+
+    LeNet-5's subsampling layers are `avgpool` and this.
+
+    Source: LeCun et al. 1998, section II.B.
+    """
+
+    kind: ClassVar[str] = "scale"
+    formulas: ClassVar[dict[str, str]] = {
+        "output": "the input's shape",
+        "parameters": "2 * channels: weight and bias",
+        "flops": "2 * prod(input); prod(input) without bias",
+    }
+
+    bias: Flag = Field(True, description="add a learned offset")
+
+    def parameters(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
+        shape = channel_shape(*xs)
+        return {"weight": shape, "bias": shape} if self.bias else {"weight": shape}
+
+    def flops(self, *xs: Shape) -> int:
+        return (2 if self.bias else 1) * xs[0].numel
+
+    def saved(self, *xs: Shape) -> Saved:
+        return INPUT
+
+    def torch(self, *xs: Shape) -> Module:
+        return Module("Scale", (Argument("shape", channel_shape(*xs)), *self.options("bias")))

@@ -1,0 +1,301 @@
+"""The plan: a graph and its numbers, what every renderer reads.
+
+    plan = cnnplan.plan("specs/vgg16.yaml")
+    plan.parameters, plan.macs, plan.layers[3].output
+
+Each number is computed when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnplan.analyses.work import Work, work
+from cnnplan.diagnostics import Report
+from cnnplan.elaborate import elaborate
+from cnnplan.errors import ExpressionError, SpecError, UsageError
+from cnnplan.grammar import read_spec
+from cnnplan.source import MAX_BYTES, decode, from_data, parse
+from cnnplan.spec import Given
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from cnnplan.diagnostics import Diagnostic
+    from cnnplan.graph import Graph, Node
+    from cnnplan.ops.base import Shape
+    from cnnplan.spec import Spec
+
+
+class Layer(NamedTuple):
+    """One layer of the plan: a row of the table.
+
+    Sizes are per sample, channels first; `parameters`, `buffers`, `macs` and `flops` are those of
+    `Work`.
+    """
+
+    node: Node
+    work: Work
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def op(self) -> str:
+        """The operation's name, such as "conv"."""
+        return self.node.op.kind
+
+    @property
+    def line(self) -> int:
+        """The line of the spec, from 1."""
+        return self.node.line
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the layers (or of the network's inputs) whose outputs it takes."""
+        return tuple(v.name for v in self.node.inputs)
+
+    @property
+    def output(self) -> Shape:
+        """The shape of its output; of its first one, where it has several."""
+        return self.node.output.shape
+
+    @property
+    def outputs(self) -> tuple[Shape, ...]:
+        return tuple(v.shape for v in self.node.outputs)
+
+    @property
+    def parameters(self) -> int:
+        return self.work.parameters
+
+    @property
+    def trainable_parameters(self) -> int:
+        return self.work.trainable_parameters
+
+    @property
+    def buffers(self) -> int:
+        return self.work.buffers
+
+    @property
+    def macs(self) -> int:
+        return self.work.macs
+
+    @property
+    def flops(self) -> int:
+        return self.work.flops
+
+
+class Plan:
+    """A validated network and its numbers.
+
+    Attributes:
+        graph: the network.
+        path: where the spec was read; "<text>" for text and dicts.
+        batch: the batch size that memory is planned for.
+    """
+
+    def __init__(self, graph: Graph, report: Report, path: str, batch: int = 1) -> None:
+        self.graph = graph
+        self.path = path
+        self.batch = batch
+        self._report = report
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    @property
+    def spec(self) -> Spec:
+        return self.graph.spec
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in the order they run."""
+        with no_collection():
+            return tuple(map(Layer, self.graph.nodes, work(self.graph)))
+
+    @cached_property
+    def parameters(self) -> int:
+        """Elements of all parameters; shared ones count once."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @cached_property
+    def trainable_parameters(self) -> int:
+        return sum(layer.trainable_parameters for layer in self.layers)
+
+    @cached_property
+    def buffers(self) -> int:
+        """Elements of all registered buffers."""
+        return sum(layer.buffers for layer in self.layers)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions and matrix products for one sample."""
+        return sum(layer.macs for layer in self.layers)
+
+    @cached_property
+    def flops(self) -> int:
+        """Floating point operations for one sample: 2 · macs and the elementwise work."""
+        return sum(layer.flops for layer in self.layers)
+
+    @cached_property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The findings, in the order of the text."""
+        from cnnplan.lint.engine import lint
+
+        with no_collection():
+            return lint(self, self._report)
+
+    def layer(self, name: str) -> Layer:
+        """The layer of this name.
+
+        Raises:
+            UsageError: there is none; the nearest name is given.
+        """
+        from cnnplan.diagnostics import suggest
+
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise UsageError(f"'{self.name}' has no layer '{name}'; {suggest(name, [x.name for x in self.layers])}")
+
+    def __repr__(self) -> str:
+        return f"<Plan {self.name}: {len(self.graph.nodes)} layers, {self.parameters:,} parameters, {self.macs:,} MACs>"
+
+
+def plan(
+    spec: str | Path | Mapping[str, Any],
+    *,
+    variables: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
+    batch: int = 1,
+) -> Plan:
+    """Plan a network, without torch.
+
+    Args:
+        spec: a path; or a spec's text (it has a newline); or the spec as a dict.
+        variables: values that replace those of the spec's variables, as `--set` does.
+        input_size: another spatial size, in the input's order; one number for both axes of an image.
+        batch: the batch size that memory is planned for.
+
+    Raises:
+        SpecError: the spec is not valid; `.diagnostics` says everything that is wrong.
+        UsageError: the file cannot be read, or an argument does not fit the spec.
+    """
+    text, path = read(spec)
+    report = Report(path)
+    graph = load(text, report, variables, input_size)
+    if graph is None:
+        raise SpecError(report.diagnostics)
+    if type(batch) is not int or batch < 1:
+        raise UsageError(f"batch is an integer ≥ 1, not {batch!r}")
+    return Plan(graph, report, path, batch)
+
+
+def read(spec: str | Path | Mapping[str, Any]) -> tuple[str | bytes, str]:
+    """The text of a spec (bytes, where it comes from a file) and what to call it.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if isinstance(spec, str) and "\n" in spec:
+        return spec, "<text>"
+    if isinstance(spec, str | Path):
+        return read_file(Path(spec)), str(spec)
+    if isinstance(spec, dict):
+        return from_data(spec), "<dict>"
+    raise UsageError(f"a spec is a path, a text or a dict, not {type(spec).__name__}")
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file, no more than a spec may have and one.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a directory")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"cannot read {path}: {reason.lower()}") from None
+
+
+def load(
+    text: str | bytes,
+    report: Report,
+    variables: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
+) -> Graph | None:
+    """The graph of a spec's text; None, and findings in `report`, where it is not valid.
+
+    Raises:
+        UsageError: a variable or the input size does not fit the spec.
+    """
+    size = (input_size,) if isinstance(input_size, int) else tuple(input_size) if input_size else None
+    if size and any(type(n) is not int or n < 1 for n in size):
+        raise UsageError(f"input sizes are integers ≥ 1, not {list(size)}")
+    given = overrides(variables or {})
+    if isinstance(text, bytes):
+        decoded = decode(text, report)
+        if decoded is None:
+            return None
+        text = decoded
+    with no_collection():
+        top = parse(text, report)
+        if top is None:
+            return None
+        return elaborate(read_spec(top, report, report.path, text), report, given, size)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: nearly all that planning makes stays, and looking through it
+    again and again would make the time grow faster than the network."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def overrides(variables: Mapping[str, Any]) -> dict[str, Given]:
+    """Values that replace variables: Python values, or YAML texts from a command line.
+
+    Raises:
+        UsageError: a text is not one YAML value.
+    """
+    found = {}
+    for name, value in variables.items():
+        text = from_data({"value": value.text if isinstance(value, YamlText) else value}).rstrip("\n")
+        if isinstance(value, YamlText):
+            text = f"value: {value.text}"
+        report = Report(f"--set {name}")
+        top = parse(text + "\n", report)
+        node = top.get("value") if top else None
+        if node is None or report.failed or (top and len(top.entries) > 1):
+            problem = report.diagnostics[0].message if report.diagnostics else "it is empty"
+            raise UsageError(f"--set {name}: {value} is not a YAML value: {problem}")
+        try:
+            found[name] = Given(node)
+        except ExpressionError as error:
+            raise UsageError(f"--set {name}: {error.message}") from None
+    return found
+
+
+class YamlText(NamedTuple):
+    """A value as a command line gives it, to be read as YAML."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"'{self.text}'"

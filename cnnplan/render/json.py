@@ -1,0 +1,84 @@
+"""`check --format json`: the contract for programs. Fields are only ever added."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cnnplan.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnplan.diagnostics import Diagnostic
+    from cnnplan.plan import Layer, Plan
+
+FORMAT_VERSION = "1.0"
+
+
+def document(specs: Sequence[dict[str, Any]]) -> str:
+    """The whole document, for the specs as `spec` gives them."""
+    found = [d["severity"] for s in specs for d in s["diagnostics"]]
+    whole = {
+        "format_version": FORMAT_VERSION,
+        "tool": {"name": "cnnplan", "version": __version__},
+        "specs": list(specs),
+        "summary": {
+            "errors": found.count("error"),
+            "warnings": found.count("warning"),
+            "info": found.count("info"),
+        },
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def spec(path: str, name: str | None, plan: Plan | None, diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
+    """One spec: its numbers if it is valid, and its findings."""
+    out: dict[str, Any] = {"path": path, "name": name, "valid": plan is not None}
+    if plan:
+        out["inputs"] = {v.name: list(v.shape) for v in plan.graph.inputs}
+        out["outputs"] = {name: list(v.shape) for name, v in plan.graph.outputs.items()}
+        out["totals"] = {
+            "layers": len(plan.layers),
+            "parameters": plan.parameters,
+            "trainable_parameters": plan.trainable_parameters,
+            "buffers": plan.buffers,
+            "macs": plan.macs,
+            "flops": plan.flops,
+        }
+    else:
+        out |= {"inputs": None, "outputs": None, "totals": None}
+    out |= {"memory": None, "receptive_field": None}
+    out["layers"] = [layer(x) for x in plan.layers] if plan else None
+    out["diagnostics"] = [d.as_dict() for d in diagnostics]
+    return out
+
+
+def layer(found: Layer) -> dict[str, Any]:
+    """One layer."""
+    node = found.node
+    out: dict[str, Any] = {
+        "name": found.name,
+        "op": found.op,
+        "line": found.line,
+        "inputs": list(found.inputs),
+        "output": list(found.output),
+        "parameters": found.parameters,
+        "macs": found.macs,
+        "flops": found.flops,
+        "saved_bytes": None,
+        "receptive_field": None,
+    }
+    if len(node.outputs) > 1:
+        out["outputs"] = [list(shape) for shape in found.outputs]
+    if found.buffers:
+        out["buffers"] = found.buffers
+    if node.like:
+        out["like"] = node.like.name
+    if node.shared_with:
+        out["shared_with"] = node.shared_with
+    if not node.trainable:
+        out["trainable"] = False
+    if node.checkpoint:
+        out["checkpoint"] = True
+    return out

@@ -1,0 +1,75 @@
+"""`check --format markdown`: for pull requests and reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnplan.render.numbers import counted, exact, percent, short, size
+from cnnplan.render.rows import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnplan.diagnostics import Diagnostic
+    from cnnplan.plan import Plan
+
+
+def plan_table(plan: Plan, depth: int | None) -> str:
+    """One plan: its totals and its layers."""
+    ends = ", ".join(f"{name} {v.shape}" for name, v in plan.graph.outputs.items())
+    starts = ", ".join(f"{v.name} {v.shape}" for v in plan.graph.inputs)
+    lines = [
+        f"## {escaped(plan.name)}",
+        "",
+        f"{starts} → {ends}",
+        "",
+        f"**{plan.parameters:,}** parameters ({size(4 * plan.parameters)} in float32), "
+        f"**{counted(plan.macs, 'MACs')}** ({plan.macs:,}), {counted(plan.flops, 'FLOPs')}, {len(plan.layers)} layers",
+        "",
+        "| layer | operation | output | parameters | share | MACs | share |",
+        "| :-- | :-- | :-- | --: | --: | --: | --: |",
+    ]
+    for row in rows(plan, depth):
+        name = "&nbsp;&nbsp;" * row.level + f"`{row.name}`" + (f" ×{row.times}" if row.times > 1 else "")
+        cells = [
+            name,
+            f"`{row.what}`",
+            row.output,
+            "shared" if row.shared and not row.parameters else exact(row.parameters),
+            percent(row.parameters, plan.parameters),
+            short(row.macs),
+            percent(row.macs, plan.macs),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def summary_table(found: Sequence[tuple[str, Plan | None, Sequence[Diagnostic]]]) -> str:
+    """Several specs: a row each."""
+    lines = [
+        "| spec | layers | parameters | MACs | findings |",
+        "| :-- | --: | --: | --: | :-- |",
+    ]
+    for path, plan, diagnostics in found:
+        numbers = [str(len(plan.layers)), exact(plan.parameters), short(plan.macs)] if plan else ["", "", ""]
+        errors = sum(d.severity == "error" for d in diagnostics)
+        others = len(diagnostics) - errors
+        said = ", ".join(f"{n} {w}" for n, w in ((errors, "error(s)"), (others, "other(s)")) if n)
+        lines.append(f"| `{escaped(path)}` | {' | '.join(numbers)} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def findings(found: Sequence[Diagnostic]) -> str:
+    """The findings as a list."""
+    return "".join(
+        f"- **{d.severity}** `{d.code}` {escaped(f'{d.path}:{d.start.line}:{d.start.column}' if d.start else d.path)}: "
+        f"{escaped(d.message)}{'. ' + escaped(d.help) if d.help else ''}\n"
+        for d in found
+    )
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown and HTML take as it is."""
+    for mark in "\\`*_|<>[]":
+        text = text.replace(mark, f"&#{ord(mark)};" if mark in "<>|`" else f"\\{mark}")
+    return text.replace("\n", " ")

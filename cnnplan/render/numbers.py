@@ -1,0 +1,53 @@
+"""Numbers as people read them: exact where they are compared, short where they are weighed."""
+
+from __future__ import annotations
+
+_COUNTS = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
+_BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def exact(n: int) -> str:
+    """138,357,544; nothing for 0."""
+    return f"{n:,}" if n else ""
+
+
+def short(n: int) -> str:
+    """15.47 G, 86.70 M, 912; nothing for 0."""
+    for unit, name in _COUNTS:
+        if n >= unit:
+            return f"{n / unit:.2f} {name}"
+    return str(n) if n else ""
+
+
+def counted(n: int, unit: str) -> str:
+    """15.47 GMACs, 912 MACs."""
+    number, _, scale = short(n).partition(" ")
+    return f"{number or 0} {scale}{unit}"
+
+
+def size(n: int) -> str:
+    """A number of bytes: 527.79 MiB."""
+    for unit, name in _BYTES:
+        if n >= unit:
+            return f"{n / unit:.2f} {name}"
+    return f"{n} B"
+
+
+def percent(part: int, whole: int) -> str:
+    """12.5 %; "<0.1 %" for a trace; nothing for 0."""
+    if not part or not whole:
+        return ""
+    share = 100 * part / whole
+    return f"{share:.1f} %" if share >= 0.05 else "<0.1 %"
+
+
+def bar(part: int, whole: int, columns: int) -> str:
+    """A share as a bar of eighths of a column."""
+    eighths = round(8 * columns * part / whole) if whole else 0
+    full, rest = divmod(eighths, 8)
+    return "█" * full + ("▏▎▍▌▋▊▉"[rest - 1] if rest else "")
+
+
+def plural(n: int, word: str) -> str:
+    """1 error, 2 errors."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

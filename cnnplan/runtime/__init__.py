@@ -1,0 +1,1 @@
+"""What needs torch: building, and later verifying, training and profiling."""

@@ -1,0 +1,56 @@
+"""Builds the model by running the very source that `cnnplan build` writes."""
+
+from __future__ import annotations
+
+import copyreg
+import linecache
+import sys
+from hashlib import sha256
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from cnnplan.emit import Source, emit
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnnplan.graph import Graph
+
+
+def build(graph: Graph) -> nn.Module:
+    """A freshly initialized module. Tracebacks and inspect.getsource show the emitted lines."""
+    source = emit(graph)
+    model: nn.Module = getattr(execute(source), source.model)()
+    return model
+
+
+def execute(source: Source) -> ModuleType:
+    """The emitted source as a module of its own; the same source is executed once."""
+    text = source.text
+    name = f"cnnplan_built_{sha256(text.encode()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    file = f"<{name}>"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    module = ModuleType(name, f"Source emitted by cnnplan for {source.model}.")
+    module.__file__ = file
+    code = compile(text, file, "exec")
+    sys.modules[name] = module
+    exec(code, module.__dict__)  # noqa: S102 - our own emitter's output
+    for cls in list(vars(module).values()):
+        if isinstance(cls, type) and cls.__module__ == name:
+            copyreg.pickle(cls, _reduced_by(source))
+    return module
+
+
+def _reduced_by(source: Source) -> Any:
+    def reduce(instance: nn.Module) -> tuple[Any, ...]:
+        return _empty, (source.text, source.model, type(instance).__qualname__), instance.__dict__
+
+    return reduce
+
+
+def _empty(text: str, model: str, name: str) -> nn.Module:
+    """An instance without its state: pickles carry the source, so that any process can load them."""
+    cls: type[nn.Module] = getattr(execute(Source(text, model)), name)
+    return cls.__new__(cls)

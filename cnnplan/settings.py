@@ -1,0 +1,305 @@
+"""The keys of a spec that describe the plan, not the network: target, budget, lint, train.
+
+Only their form is checked here; what they mean is up to those that read them.
+"""
+
+import re
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from cnnplan.arguments import build
+from cnnplan.diagnostics import Report, suggest
+from cnnplan.expressions import Names
+from cnnplan.grammar import expression_error
+from cnnplan.ops.fields import Flag, Natural, Positive, Probability, Size, number, refuse
+from cnnplan.source import Mapping, Node
+from cnnplan.spec import Given, PlacedError
+
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) ?([KMGT]?)(i?B)?")
+_SCALES = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def quantity(value: object) -> int:
+    """A number, or one with a unit: 140M, 16G, 12GiB."""
+    if type(value) in (int, float) and value >= 0:  # type: ignore[operator]
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) and len(value) < 40 else None
+    if match is None:
+        raise refuse("a number, or one with a unit such as 140M or 12GiB,", value)
+    base = 1024 if match[3] == "iB" else 1000
+    return int(float(match[1]) * base ** _SCALES[match[2]])
+
+
+Quantity: TypeAlias = Annotated[
+    int,
+    PlainValidator(quantity),
+    WithJsonSchema(
+        {"type": ["number", "string"], "minimum": 0, "pattern": r"^(=|[0-9.]+([eE][+-]?[0-9]+)? ?[KMGT]?(i?B)?$)"}
+    ),
+]
+Codes: TypeAlias = list[Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Z][0-9]*$"})]]
+
+
+class Setting(BaseModel):
+    """A mapping that knows its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limit(Setting):
+    """A limit of a budget."""
+
+    at_most: Quantity | None = Field(None, description="the largest value that is allowed")
+    at_least: Quantity | None = Field(None, description="the smallest value that is allowed")
+    batch: Size | None = Field(None, description="the batch size at which memory is counted")
+
+
+def _limit(value: object) -> Limit:
+    if isinstance(value, Limit):
+        return value
+    if isinstance(value, dict):
+        return Limit.model_validate(value)
+    return Limit(at_most=quantity(value))
+
+
+BudgetLimit: TypeAlias = Annotated[
+    Limit,
+    PlainValidator(_limit),
+    WithJsonSchema(
+        {
+            "type": ["number", "string", "object"],
+            "additionalProperties": False,
+            "properties": {
+                "at_most": {"type": ["number", "string"], "description": "the largest value that is allowed"},
+                "at_least": {"type": ["number", "string"], "description": "the smallest value that is allowed"},
+                "batch": {"type": ["integer", "string"], "description": "the batch size at which memory is counted"},
+            },
+        }
+    ),
+]
+
+
+class Budget(Setting):
+    """What the network may cost; a budget that it breaks is an error."""
+
+    parameters: BudgetLimit | None = Field(None, description="parameters")
+    macs: BudgetLimit | None = Field(None, description="multiply-accumulates for one sample")
+    training_memory: BudgetLimit | None = Field(None, description="peak memory of a training step, in bytes")
+    receptive_field: BudgetLimit | None = Field(None, description="receptive field of the last map, in input units")
+
+
+class Target(Setting):
+    """What the author plans for."""
+
+    device: str | None = Field(None, description="a device")
+    batch: Size | None = Field(None, description="batch size")
+    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(None, description="precision")
+    optimizer: Literal["sgd", "momentum", "adam", "adamw"] | None = Field(None, description="optimizer")
+
+
+class Lint(Setting):
+    """Which findings this file reports."""
+
+    ignore: Codes = Field([], description="codes that are not reported")
+    select: Codes = Field([], description="codes that are reported; all by default")
+
+
+# -------------------------------------------------------------------- training
+
+
+class Sgd(Setting):
+    """Stochastic gradient descent. Source: torch.optim.SGD."""
+
+    lr: Positive = Field(0.1, description="learning rate")
+    momentum: Probability = Field(0.0, description="momentum")
+    weight_decay: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="L2")
+    nesterov: Flag = Field(False, description="Nesterov's momentum")
+
+
+class Adam(Setting):
+    """Adam and AdamW. Source: torch.optim.Adam, torch.optim.AdamW."""
+
+    lr: Positive = Field(1e-3, description="learning rate")
+    betas: tuple[Probability, Probability] = Field((0.9, 0.999), description="decay of the two averages")
+    eps: Positive = Field(1e-8, description="added to the denominator")
+    weight_decay: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="decay")
+
+
+class Rmsprop(Setting):
+    """RMSprop. Source: torch.optim.RMSprop."""
+
+    lr: Positive = Field(1e-2, description="learning rate")
+    alpha: Probability = Field(0.99, description="decay of the average")
+    eps: Positive = Field(1e-8, description="added to the denominator")
+    momentum: Probability = Field(0.0, description="momentum")
+    weight_decay: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="L2")
+
+
+class Step(Setting):
+    """The learning rate falls by `gamma` every `every` epochs."""
+
+    every: Size = Field(30, description="epochs")
+    gamma: Probability = Field(0.1, description="factor")
+    warmup: Natural = Field(0, description="epochs of linear warm-up")
+
+
+class Cosine(Setting):
+    """The learning rate falls along a cosine. Source: Loshchilov & Hutter 2016, arXiv:1608.03983."""
+
+    warmup: Natural = Field(0, description="epochs of linear warm-up")
+    minimum: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="last rate")
+
+
+class OneCycle(Setting):
+    """One cycle up and down. Source: Smith & Topin 2017, arXiv:1708.07120."""
+
+    max_lr: Positive | None = Field(None, description="the highest rate; the optimizer's by default")
+    warmup: Probability = Field(0.3, description="share of the epochs on the way up")
+
+
+class Constant(Setting):
+    """The learning rate stays."""
+
+    warmup: Natural = Field(0, description="epochs of linear warm-up")
+
+
+class LossOptions(Setting):
+    """How much a loss counts, and its softening."""
+
+    weight: Positive = Field(1.0, description="weight in the sum of losses")
+    label_smoothing: Probability = Field(0.0, description="for cross_entropy")
+
+
+LOSSES = ("cross_entropy", "binary_cross_entropy", "nll", "mse", "l1")
+OPTIMIZERS: dict[str, type[Setting]] = {"sgd": Sgd, "adam": Adam, "adamw": Adam, "rmsprop": Rmsprop}
+SCHEDULES: dict[str, type[Setting]] = {"cosine": Cosine, "step": Step, "one_cycle": OneCycle, "constant": Constant}
+AUGMENTATIONS = (
+    "random_crop",
+    "horizontal_flip",
+    "vertical_flip",
+    "rotation",
+    "color_jitter",
+    "random_erasing",
+    "mixup",
+)
+
+
+def _chosen(kinds: dict[str, type[Setting]], what: str) -> Any:
+    """A name, or a name with options."""
+
+    def check(value: object) -> tuple[str, Setting]:
+        if isinstance(value, tuple):
+            return value
+        if isinstance(value, dict) and len(value) == 1:
+            ((name, options),) = value.items()
+        else:
+            name, options = value, {}
+        if not isinstance(name, str) or name not in kinds:
+            help = suggest(str(name), kinds)
+            raise PydanticCustomError("value", f"no {what} '{str(name)[:40]}'; {help}".rstrip("; "))
+        return name, kinds[name].model_validate(options or {})
+
+    names = list(kinds)
+    options = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+        "properties": {name: {"type": ["object", "null"]} for name in names},
+    }
+    return Annotated[Any, PlainValidator(check), WithJsonSchema({**options, "type": ["string", "object"]})]
+
+
+def _loss(value: object) -> Any:
+    """A loss, or one for each output."""
+    if isinstance(value, str):
+        return _one_loss(value, None)
+    if isinstance(value, dict) and value:
+        if len(value) == 1 and next(iter(value)) in LOSSES:
+            ((name, options),) = value.items()
+            return _one_loss(name, options)
+        found = {}
+        for output, loss in value.items():
+            name, options = next(iter(loss.items())) if isinstance(loss, dict) and len(loss) == 1 else (loss, None)
+            found[str(output)] = _one_loss(name, options)
+        return found
+    raise refuse(f"a loss ({', '.join(LOSSES)}), or one for each output,", value)
+
+
+def _one_loss(name: object, options: object) -> tuple[str, LossOptions]:
+    if name not in LOSSES:
+        help = suggest(str(name), LOSSES)
+        raise PydanticCustomError("value", f"no loss '{str(name)[:40]}'; {help}".rstrip("; "))
+    return str(name), LossOptions.model_validate(options or {})
+
+
+def _augment(value: object) -> Any:
+    if not isinstance(value, list):
+        raise refuse("a list of augmentations", value)
+    found = []
+    for entry in value:
+        name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
+        if name not in AUGMENTATIONS:
+            help = suggest(str(name), AUGMENTATIONS)
+            raise PydanticCustomError("value", f"no augmentation '{str(name)[:40]}'; {help}".rstrip("; "))
+        found.append((name, options))
+    return tuple(found)
+
+
+class Regularize(Setting):
+    """Penalties and bounds on weights."""
+
+    l1: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(
+        0.0, description="weight of the L1 norm"
+    )
+    max_norm: Positive | None = Field(None, description="largest norm of the weights into one unit")
+
+
+class EarlyStopping(Setting):
+    """Stops when nothing improves any more."""
+
+    patience: Size = Field(5, description="epochs without improvement")
+
+
+class Train(Setting):
+    """How the network is trained."""
+
+    loss: Annotated[Any, PlainValidator(_loss), WithJsonSchema({"type": ["string", "object"]})] = Field(
+        ("cross_entropy", LossOptions()), description="cross_entropy, binary_cross_entropy, nll, mse or l1"
+    )
+    optimizer: _chosen(OPTIMIZERS, "optimizer") = Field(  # type: ignore[valid-type]
+        ("sgd", Sgd()), description="sgd, adam, adamw or rmsprop, with options"
+    )
+    schedule: _chosen(SCHEDULES, "schedule") = Field(  # type: ignore[valid-type]
+        ("constant", Constant()), description="cosine, step, one_cycle or constant, with options"
+    )
+    epochs: Size = Field(10, description="epochs")
+    batch: Size = Field(32, description="batch size")
+    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="float32, or mixed precision")
+    regularize: Regularize = Field(Regularize(), description="l1, max_norm")
+    clip_gradient: Positive | None = Field(None, description="largest norm of the gradient")
+    ema: Probability | None = Field(None, description="decay of an average of the weights")
+    augment: Annotated[Any, PlainValidator(_augment), WithJsonSchema({"type": "array"})] = Field(
+        (), description="augmentations in order"
+    )
+    early_stopping: EarlyStopping | None = Field(None, description="patience")
+
+
+MODELS: dict[str, type[Setting]] = {"target": Target, "budget": Budget, "lint": Lint, "train": Train}
+
+
+def read_setting(key: str, node: Node, variables: Names, report: Report) -> Setting | None:
+    """The setting under a top-level key; None, and findings, where its form is wrong."""
+    if not isinstance(node, Mapping):
+        report.add("Y911", f"`{key}` is a mapping, not {node.kind}", node)
+        return None
+    try:
+        value = Given(node).value(variables)
+    except PlacedError as error:
+        expression_error(report, error)
+        return None
+    nodes = {str(k.value): (k, v) for k, v in node}
+    found: Setting | None = build(MODELS[key], value, f"`{key}`", node, nodes, report)
+    return found

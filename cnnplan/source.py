@@ -1,0 +1,389 @@
+"""YAML text to nodes that know their line and column.
+
+The only importer of yaml. It reads libyaml's event stream instead of composing a document: the
+composer dies of deep nesting, resolves scalars by YAML 1.1 and keeps the last of two equal keys.
+Here nesting and size are bounded while reading, scalars follow the YAML 1.2 core schema, and
+duplicate keys, anchors, aliases, tags and `<<` are errors with a place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml  # noqa: TID251 - this is the one place
+
+from cnnplan.diagnostics import Position, Related, Report
+from cnnplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Mapping as MappingType
+
+MAX_BYTES = 2_000_000
+MAX_NODES = 150_000
+MAX_DEPTH = 64
+MAX_INTEGER = 2**63 - 1
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
+}
+_NUMBER_STARTS = frozenset("0123456789+-.")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+class Node:
+    """A piece of the text. `start` and `end` are places in it; `end` is exclusive."""
+
+    __slots__ = ("end_mark", "start_mark")
+
+    def __init__(self, start: Any, end: Any) -> None:
+        self.start_mark = start
+        self.end_mark = end
+
+    @property
+    def start(self) -> Position:
+        return Position(self.start_mark.line + 1, self.start_mark.column + 1)
+
+    @property
+    def end(self) -> Position:
+        return Position(self.end_mark.line + 1, self.end_mark.column + 1)
+
+    @property
+    def line(self) -> int:
+        return int(self.start_mark.line) + 1
+
+    kind = "value"
+
+
+class Scalar(Node):
+    """A number, text, boolean or null. `plain` = written without quotes."""
+
+    __slots__ = ("flow", "plain", "text", "value")
+
+    def __init__(self, start: Any, end: Any, value: Any, text: str, plain: bool, flow: bool) -> None:
+        self.start_mark = start
+        self.end_mark = end
+        self.value = value
+        self.text = text
+        self.plain = plain
+        self.flow = flow
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether this is an expression: a text that starts with `=`."""
+        return type(self.value) is str and self.value.startswith("=")
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return describe(self.value)
+
+
+class Sequence(Node):
+    """A list."""
+
+    __slots__ = ("items",)
+    kind = "a list"
+
+    def __init__(self, start: Any, end: Any) -> None:
+        self.start_mark = start
+        self.end_mark = end
+        self.items: list[Node] = []
+
+
+class Mapping(Node):
+    """A mapping. `entries` holds (key, value) nodes in the order of the text, without duplicates."""
+
+    __slots__ = ("entries",)
+    kind = "a mapping"
+
+    def __init__(self, start: Any, end: Any) -> None:
+        self.start_mark = start
+        self.end_mark = end
+        self.entries: dict[Any, tuple[Scalar, Node]] = {}
+
+    def __iter__(self) -> Iterator[tuple[Scalar, Node]]:
+        return iter(self.entries.values())
+
+    def get(self, key: str) -> Node | None:
+        """The value under `key`, if it is given."""
+        entry = self.entries.get(key)
+        return entry[1] if entry else None
+
+
+class _Abort(Exception):
+    """Reading cannot go on; the report says why."""
+
+
+def decode(data: bytes, report: Report) -> str | None:
+    """The text of a file, or None (and a finding) where it is too large or not UTF-8."""
+    if len(data) > MAX_BYTES:
+        report.add(
+            "Y910",
+            f"the file has {len(data):,} bytes; a spec has at most {MAX_BYTES:,}",
+            help="use `repeat` and blocks instead of repeating layers",
+        )
+        return None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        lines = LINE_BREAK.split(before)
+        at = Position(len(lines), len(lines[-1]) + 1)
+        report.add(
+            "Y908",
+            f"the file is not UTF-8 text: byte 0x{data[error.start]:02x} at offset {error.start:,}",
+            span=(at, Position(at.line, at.column + 1)),
+            help="save it as UTF-8",
+        )
+        return None
+    return text.removeprefix("\ufeff")
+
+
+def parse(text: str, report: Report) -> Mapping | None:
+    """The nodes of one YAML document whose top is a mapping; None where that cannot be had."""
+    if len(text) > MAX_BYTES and decode(text.encode("utf-8", "replace"), report) is None:
+        return None
+    if bad := _CONTROL.search(text):
+        lines = LINE_BREAK.split(text[: bad.start()])
+        at = Position(len(lines), len(lines[-1]) + 1)
+        report.add(
+            "Y908",
+            f"the file is not text: control character U+{ord(bad.group()):04X}",
+            span=(at, Position(at.line, at.column + 1)),
+        )
+        return None
+    try:
+        top = _Reader(text, report).read()
+    except _Abort:
+        return None
+    except yaml.MarkedYAMLError as error:
+        _syntax_error(text, error, report)
+        return None
+    if top is None or (isinstance(top, Scalar) and top.value is None):
+        report.add("Y908", "the file is empty", help="`cnnplan init` writes a first spec")
+        return None
+    if not isinstance(top, Mapping):
+        report.add("Y908", f"a spec is a mapping of keys, not {top.kind}", top, help="it starts with `cnnplan: 1`")
+        return None
+    return top
+
+
+class _Reader:
+    """Builds nodes from libyaml's events, with a stack instead of recursion."""
+
+    def __init__(self, text: str, report: Report) -> None:
+        self.text = text
+        self.report = report
+
+    def read(self) -> Node | None:
+        top: Node | None = None
+        stack: list[Sequence | Mapping] = []
+        keys: list[Scalar | None] = []  # per open collection: the key that waits for its value
+        documents = nodes = flow = 0
+        for event in yaml.parse(self.text, Loader=_LOADER):
+            node: Node
+            if isinstance(event, yaml.ScalarEvent):
+                node = self.scalar(event, flow > 0)
+            elif isinstance(event, yaml.MappingStartEvent):
+                node = Mapping(event.start_mark, event.end_mark)
+                flow += bool(event.flow_style)
+            elif isinstance(event, yaml.SequenceStartEvent):
+                node = Sequence(event.start_mark, event.end_mark)
+                flow += bool(event.flow_style)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                closed = stack.pop()
+                keys.pop()
+                closed.end_mark = event.end_mark
+                flow = max(0, flow - 1)
+                continue
+            elif isinstance(event, yaml.AliasEvent):
+                node = Scalar(event.start_mark, event.end_mark, None, "", True, flow > 0)
+                self.unsupported(f"alias '*{event.anchor}'", node, "use a variable or a block")
+            elif isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self.stop("Y908", "a file holds one document; a second one starts here", event)
+                continue
+            else:
+                continue
+
+            nodes += 1
+            if nodes > MAX_NODES:
+                self.stop("Y910", f"more than {MAX_NODES:,} values in one file", event, "use `repeat` and blocks")
+            if isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
+                self.check_tag_and_anchor(event, node)
+            if not stack:
+                top = node
+            else:
+                self.attach(stack[-1], keys, node)
+            if isinstance(node, Sequence | Mapping):
+                stack.append(node)
+                keys.append(None)
+                if len(stack) > MAX_DEPTH:
+                    self.stop("Y910", f"nested more than {MAX_DEPTH} levels deep", event)
+        return top
+
+    def attach(self, parent: Sequence | Mapping, keys: list[Scalar | None], node: Node) -> None:
+        if isinstance(parent, Sequence):
+            parent.items.append(node)
+            return
+        key = keys[-1]
+        if key is not None:
+            keys[-1] = None
+            identity = (type(key.value), key.value) if type(key.value) is not str else key.value
+            if identity in parent.entries:
+                first = parent.entries[identity][0]
+                self.report.add(
+                    "Y902",
+                    f"key '{key.text}' is given twice",
+                    key,
+                    related=[Related(f"'{key.text}' is first given here", first.start)],
+                    help="keep one of them",
+                )
+            else:
+                parent.entries[identity] = (key, node)
+            return
+        if isinstance(node, Scalar):
+            if node.plain and node.text == "<<":
+                self.unsupported("the merge key `<<`", node, "use a block with params")
+            keys[-1] = node
+        else:
+            self.unsupported("a list or mapping as a key", node, "keys are words or numbers")
+            raise _Abort
+
+    def scalar(self, event: Any, flow: bool) -> Scalar:
+        text: str = event.value
+        plain = not event.style
+        node = Scalar(event.start_mark, event.end_mark, text, text, plain, flow)
+        if plain:
+            if text in _WORDS:
+                node.value = _WORDS[text]
+            elif text[0] in _NUMBER_STARTS:
+                node.value = self.number(text, node)
+        return node
+
+    def number(self, text: str, node: Scalar) -> int | float | str:
+        """The number that a plain scalar stands for in YAML 1.2, else the text itself."""
+        if _INTEGER.fullmatch(text):
+            if len(text) <= 24:
+                value = int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+                if abs(value) <= MAX_INTEGER:
+                    return value
+            shown = text if len(text) <= 24 else f"{text[:12]}… ({len(text):,} digits)"
+            self.report.add("Y911", f"{shown} does not fit into 64 bits", node)
+            return 0
+        if _FLOAT.fullmatch(text):
+            number = float(text) if len(text) <= 400 else math.inf
+            if math.isfinite(number):
+                return number
+            self.report.add("Y911", f"{text[:24]} is too large for a number", node)
+            return 0.0
+        if _NOT_FINITE.fullmatch(text):
+            self.report.add("Y911", f"'{text}' is not a finite number", node)
+            return 0.0
+        return text
+
+    def check_tag_and_anchor(self, event: Any, node: Node) -> None:
+        if event.anchor is not None:
+            self.unsupported(f"anchor '&{event.anchor}'", node, "use a variable or a block")
+        if event.tag is not None:
+            self.unsupported(f"tag '{event.tag}'", node, "write the plain value")
+
+    def unsupported(self, what: str, node: Node, help: str) -> None:
+        self.report.add("Y909", f"{what} is not part of the language", node, help=help)
+
+    def stop(self, code: str, message: str, event: Any, help: str = "") -> None:
+        self.report.add(code, message, Node(event.start_mark, event.end_mark), help=help)
+        raise _Abort
+
+
+def _syntax_error(text: str, error: yaml.MarkedYAMLError, report: Report) -> None:
+    """One finding for what libyaml could not read, with a hint for the usual causes."""
+    mark = error.problem_mark or error.context_mark
+    lines = LINE_BREAK.split(text)
+    line = min(mark.line, len(lines) - 1) if mark else 0
+    column = mark.column if mark else 0
+    shown = lines[line]
+    problem = str(error.problem or error.context or "invalid YAML")
+    related = []
+    help = ""
+    if "\t" in shown[: column + 1] or "'\\t'" in problem or "\\t" in problem:
+        problem = "a tab where YAML wants spaces"
+        help = "indent with spaces"
+    elif expression := re.search(r"(?<![\"'=<>!])=\s*[^\s,\"'{}]", shown):
+        problem = f"not valid YAML: {problem}"
+        help = (
+            "YAML ends a plain text at a comma or bracket inside {…} and […], and at `: `; "
+            f'put the expression at column {expression.start() + 1} in quotes: "=…"'
+        )
+    else:
+        problem = f"not valid YAML: {problem}"
+        if error.context and error.context_mark and error.context_mark.line != line:
+            start = error.context_mark
+            related.append(Related(str(error.context), Position(start.line + 1, start.column + 1)))
+    at = Position(line + 1, column + 1)
+    report.add("Y908", problem, span=(at, Position(at.line, at.column + 1)), help=help, related=related)
+
+
+def describe(value: object) -> str:
+    """A value as a message names it: `true`, `3`, `'text'`, a list …"""
+    if value is None:
+        return "nothing"
+    if value is True or value is False:
+        return f"`{str(value).lower()}`"
+    if isinstance(value, str):
+        return f"'{value}'" if len(value) <= 40 else f"'{value[:37]}…'"
+    if isinstance(value, list | tuple):
+        return "a list" if len(value) > 6 else f"[{', '.join(describe(v).strip('`') for v in value)}]"
+    if isinstance(value, dict):
+        return "a mapping"
+    return str(value)
+
+
+def from_data(data: MappingType[Any, Any]) -> str:
+    """A spec given as a dict, as the YAML text that stands for it.
+
+    Raises:
+        UsageError: the data hold something other than dicts, lists, numbers, texts, booleans and
+            None, or are nested too deeply.
+    """
+    import json
+
+    lines: list[str] = []
+
+    def write(value: object, indent: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise UsageError(f"the spec is nested more than {MAX_DEPTH} levels deep")
+        if isinstance(value, dict) and value:
+            for key, item in value.items():
+                lines.append(f"{indent}{leaf(key)}:")
+                write(item, indent + "  ", depth + 1)
+        elif isinstance(value, list | tuple) and value:
+            for item in value:
+                lines.append(f"{indent}-")
+                write(item, indent + "  ", depth + 1)
+        else:
+            lines[-1:] = [f"{lines[-1]} {leaf(value)}"] if lines else [leaf(value)]
+
+    def leaf(value: object) -> str:
+        if isinstance(value, str):
+            plain = re.fullmatch(r"=?[A-Za-z_][\w. -]*", value) and value not in _WORDS
+            return value if plain and value == value.strip() else json.dumps(value)
+        if value is None or isinstance(value, bool | int | float):
+            return json.dumps(value)
+        if isinstance(value, dict | list | tuple):
+            return "{}" if isinstance(value, dict) else "[]"
+        raise UsageError(f"a spec holds no {type(value).__name__}: {value!r:.60}")
+
+    write(data, "", 0)
+    return "\n".join(lines) + "\n"
