@@ -57,7 +57,8 @@ def whole_process() -> None:
     ours, floor, _, _ = pairs(check, [sys.executable, str(HERE / "floor.py")], 15)
     ratio = statistics.median(x / y for x, y in zip(ours, floor, strict=True))
     print(
-        f"its imports alone    {statistics.median(floor):6.3f} s               check is {ratio:4.2f} of it  (claim: at most 1.4)"
+        f"its imports alone    {statistics.median(floor):6.3f} s               "
+        f"check is {ratio:4.2f} of it  (claim: at most 1.4)"
     )
     print(f"peak memory                     {peak:5.0f} MiB                          (claim: at most 60)")
 
@@ -110,7 +111,8 @@ def growth() -> None:
             start = time.perf_counter()
             plan = cnnplan.plan(spec_of(count))
             assert len(plan.layers) == count
-            assert plan.macs and not plan.diagnostics
+            assert plan.macs
+            assert not plan.diagnostics
             best = min(best, time.perf_counter() - start)
         times.append(best)
     xs, ys = [math.log(c) for c in counts], [math.log(t) for t in times]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnplan.api import build
     from cnnplan.errors import CnnplanError, ExpressionError, ShapeError, SpecError, UsageError
-    from cnnplan.plan import Layer, Plan, plan
+    from cnnplan.planning import Layer, Plan, plan
     from cnnplan.version import __version__
 
 __all__ = [
@@ -33,9 +33,9 @@ __all__ = [
 
 _HOMES = {
     "build": "api",
-    "plan": "plan",
-    "Plan": "plan",
-    "Layer": "plan",
+    "plan": "planning",
+    "Plan": "planning",
+    "Layer": "planning",
     "__version__": "version",
 } | dict.fromkeys(("CnnplanError", "ExpressionError", "ShapeError", "SpecError", "UsageError"), "errors")
 

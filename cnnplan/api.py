@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnplan.errors import UsageError
-from cnnplan.plan import plan
+from cnnplan.planning import plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,11 +10,16 @@ from cnnplan.diagnostics import suggest
 from cnnplan.source import Mapping, Scalar, Sequence, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from collections.abc import Mapping as Mapping_
     from collections.abc import Sequence as Sequence_
+    from typing import TypeAlias
 
     from cnnplan.diagnostics import Related, Report
     from cnnplan.source import Node
+
+    Nodes: TypeAlias = Mapping_[str, tuple[Scalar | None, Node]]
+    """Where the arguments stand: name → (key, value)."""
 
 _TYPES = {
     "int_type": "an integer",
@@ -36,7 +41,7 @@ def build(
     values: dict[str, Any],
     owner: str,
     place: Node,
-    nodes: Mapping_[str, tuple[Scalar | None, Node]],
+    nodes: Nodes,
     report: Report,
     layer: str | None = None,
     related: Sequence_[Related] = (),
@@ -47,13 +52,46 @@ def build(
         values: the arguments, expressions already evaluated.
         owner: what the messages call it, such as `'conv'`.
         place: where a missing argument is reported.
-        nodes: name → (key, value), where the arguments stand.
+        nodes: where the arguments stand.
         layer, related: added to each finding.
     """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        findings = error.errors(include_url=False)
+        _explain(error.errors(include_url=False), model, values, owner, place, nodes, report, layer, related)
+    return None
+
+
+def check(
+    model: type[BaseModel],
+    values: dict[str, Any],
+    unknown: Collection[str],
+    owner: str,
+    place: Node,
+    nodes: Nodes,
+    report: Report,
+) -> bool:
+    """Whether `values` are right, whatever the arguments that are still `unknown` will be."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        findings = [f for f in error.errors(include_url=False) if f["loc"] and f["loc"][0] not in unknown]
+        _explain(findings, model, values, owner, place, nodes, report)
+        return not findings
+    return True
+
+
+def _explain(
+    findings: Sequence_[Any],
+    model: type[BaseModel],
+    values: dict[str, Any],
+    owner: str,
+    place: Node,
+    nodes: Nodes,
+    report: Report,
+    layer: str | None = None,
+    related: Sequence_[Related] = (),
+) -> None:
     for finding in findings:
         loc = finding["loc"]
         name = str(loc[0]) if loc else ""
@@ -94,7 +132,6 @@ def build(
             related=related,
             about=name,
         )
-    return None
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
@@ -133,9 +170,7 @@ def _missing_help(model: type[BaseModel], name: str) -> str:
     return f"{name}: {field.description}" if field and field.description else ""
 
 
-def locate(
-    nodes: Mapping_[str, tuple[Scalar | None, Node]], place: Node, loc: tuple[int | str, ...], key: bool = False
-) -> tuple[Node, str]:
+def locate(nodes: Nodes, place: Node, loc: tuple[int | str, ...], key: bool = False) -> tuple[Node, str]:
     """The deepest node of the text on the path `loc`, and the path that led there."""
     if not loc or str(loc[0]) not in nodes:
         return place, ""

@@ -134,8 +134,11 @@ class Report:
         """Add a finding at `node`, or at `span` where it is narrower than a node.
 
         One mistake inside a block shows again in every use of the block: findings with the same
-        code and place count once, unless they are `about` different things.
+        code and place count once, unless they are `about` different things. A node that is spoiled
+        is blamed already.
         """
+        if node is not None and node.spoiled:
+            return
         start, end = span or ((node.start, node.end) if node else (None, None))
         kind = CODES[code]
         self._found.setdefault(
@@ -158,8 +161,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` most probably meant, if any is close."""
     from difflib import get_close_matches  # slow to import, and needed for errors only
 
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    lower = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    return lower[found[0]] if found else None
 
 
 def suggest(word: str, known: Iterable[str], limit: int = 12) -> str:

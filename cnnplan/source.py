@@ -37,18 +37,26 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
 }
 _NUMBER_STARTS = frozenset("0123456789+-.")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+# Control characters, and what YAML 1.1 takes for the end of a line and YAML 1.2 does not.
+_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_QUOTED = re.compile("'[^']*'|\"[^\"]*\"")
+_QUOTE = re.compile("['\"]")
+LINE_BREAK = re.compile("\r\n|[\n\r]")
 
 
 class Node:
-    """A piece of the text. `start` and `end` are places in it; `end` is exclusive."""
+    """A piece of the text. `start` and `end` are places in it; `end` is exclusive.
 
-    __slots__ = ("end_mark", "start_mark")
+    `spoiled` = it is not part of the language, which is reported: it has no value, and is blamed
+    for nothing else.
+    """
+
+    __slots__ = ("end_mark", "spoiled", "start_mark")
 
     def __init__(self, start: Any, end: Any) -> None:
         self.start_mark = start
         self.end_mark = end
+        self.spoiled = False
 
     @property
     def start(self) -> Position:
@@ -66,7 +74,7 @@ class Node:
 
 
 class Scalar(Node):
-    """A number, text, boolean or null. `plain` = written without quotes."""
+    """A number, text, boolean or null. `plain` = written without quotes, `flow` = inside {…} or […]."""
 
     __slots__ = ("flow", "plain", "text", "value")
 
@@ -77,11 +85,20 @@ class Scalar(Node):
         self.text = text
         self.plain = plain
         self.flow = flow
+        self.spoiled = False
 
     @property
     def is_expression(self) -> bool:
         """Whether this is an expression: a text that starts with `=`."""
         return type(self.value) is str and self.value.startswith("=")
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether this is an expression that YAML cut off at a comma or bracket inside {…} or […]."""
+        if not (self.is_expression and self.plain and self.flow):
+            return False
+        bare = _QUOTED.sub("", self.text)
+        return bare.count("(") > bare.count(")") or bare.count("[") > bare.count("]") or bool(_QUOTE.search(bare))
 
     @property
     def kind(self) -> str:  # type: ignore[override]
@@ -97,19 +114,26 @@ class Sequence(Node):
     def __init__(self, start: Any, end: Any) -> None:
         self.start_mark = start
         self.end_mark = end
+        self.spoiled = False
         self.items: list[Node] = []
 
 
 class Mapping(Node):
-    """A mapping. `entries` holds (key, value) nodes in the order of the text, without duplicates."""
+    """A mapping. `entries` holds (key, value) nodes in the order of the text, without duplicates.
 
-    __slots__ = ("entries",)
+    `cut` = a value is an expression that YAML cut off at a comma: what is left of it looks like
+    further keys, which are dropped.
+    """
+
+    __slots__ = ("cut", "entries")
     kind = "a mapping"
 
     def __init__(self, start: Any, end: Any) -> None:
         self.start_mark = start
         self.end_mark = end
+        self.spoiled = False
         self.entries: dict[Any, tuple[Scalar, Node]] = {}
+        self.cut = False
 
     def __iter__(self) -> Iterator[tuple[Scalar, Node]]:
         return iter(self.entries.values())
@@ -153,13 +177,15 @@ def parse(text: str, report: Report) -> Mapping | None:
     """The nodes of one YAML document whose top is a mapping; None where that cannot be had."""
     if len(text) > MAX_BYTES and decode(text.encode("utf-8", "replace"), report) is None:
         return None
-    if bad := _CONTROL.search(text):
+    if bad := _REFUSED.search(text):
         lines = LINE_BREAK.split(text[: bad.start()])
         at = Position(len(lines), len(lines[-1]) + 1)
+        code = f"{ord(bad.group()):04X}"
         report.add(
             "Y908",
-            f"the file is not text: control character U+{ord(bad.group()):04X}",
+            f"the file is not plain text: character U+{code}",
             span=(at, Position(at.line, at.column + 1)),
+            help=f'inside a text in double quotes it may be written "\\u{code}"',
         )
         return None
     try:
@@ -170,7 +196,8 @@ def parse(text: str, report: Report) -> Mapping | None:
         _syntax_error(text, error, report)
         return None
     if top is None or (isinstance(top, Scalar) and top.value is None):
-        report.add("Y908", "the file is empty", help="`cnnplan init` writes a first spec")
+        start = Position(1, 1)
+        report.add("Y908", "the file is empty", span=(start, start), help="`cnnplan init` writes a first spec")
         return None
     if not isinstance(top, Mapping):
         report.add("Y908", f"a spec is a mapping of keys, not {top.kind}", top, help="it starts with `cnnplan: 1`")
@@ -209,6 +236,7 @@ class _Reader:
             elif isinstance(event, yaml.AliasEvent):
                 node = Scalar(event.start_mark, event.end_mark, None, "", True, flow > 0)
                 self.unsupported(f"alias '*{event.anchor}'", node, "use a variable or a block")
+                node.spoiled = True
             elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
@@ -240,22 +268,26 @@ class _Reader:
         key = keys[-1]
         if key is not None:
             keys[-1] = None
-            identity = (type(key.value), key.value) if type(key.value) is not str else key.value
-            if identity in parent.entries:
-                first = parent.entries[identity][0]
+            if parent.cut and isinstance(node, Scalar) and node.plain and node.value is None:
+                return
+            parent.cut = parent.cut or (isinstance(node, Scalar) and node.is_cut)
+            if key.value in parent.entries:
+                first = parent.entries[key.value][0]
+                same = "is given twice" if key.text == first.text else f"is '{first.text}' once more"
                 self.report.add(
                     "Y902",
-                    f"key '{key.text}' is given twice",
+                    f"key '{key.text}' {same}",
                     key,
                     related=[Related(f"'{key.text}' is first given here", first.start)],
                     help="keep one of them",
                 )
             else:
-                parent.entries[identity] = (key, node)
+                parent.entries[key.value] = (key, node)
             return
         if isinstance(node, Scalar):
             if node.plain and node.text == "<<":
                 self.unsupported("the merge key `<<`", node, "use a block with params")
+                node.spoiled = True
             keys[-1] = node
         else:
             self.unsupported("a list or mapping as a key", node, "keys are words or numbers")
@@ -277,20 +309,17 @@ class _Reader:
         if _INTEGER.fullmatch(text):
             if len(text) <= 24:
                 value = int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-                if abs(value) <= MAX_INTEGER:
+                if -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
                     return value
             shown = text if len(text) <= 24 else f"{text[:12]}… ({len(text):,} digits)"
-            self.report.add("Y911", f"{shown} does not fit into 64 bits", node)
-            return 0
+            return self.spoil(f"{shown} does not fit into 64 bits", node)
         if _FLOAT.fullmatch(text):
             number = float(text) if len(text) <= 400 else math.inf
             if math.isfinite(number):
                 return number
-            self.report.add("Y911", f"{text[:24]} is too large for a number", node)
-            return 0.0
+            return self.spoil(f"{text[:24]} is too large for a number", node)
         if _NOT_FINITE.fullmatch(text):
-            self.report.add("Y911", f"'{text}' is not a finite number", node)
-            return 0.0
+            return self.spoil(f"'{text}' is not a finite number", node)
         return text
 
     def check_tag_and_anchor(self, event: Any, node: Node) -> None:
@@ -301,6 +330,11 @@ class _Reader:
 
     def unsupported(self, what: str, node: Node, help: str) -> None:
         self.report.add("Y909", f"{what} is not part of the language", node, help=help)
+
+    def spoil(self, message: str, node: Scalar) -> str:
+        self.report.add("Y911", message, node)
+        node.spoiled = True
+        return node.text
 
     def stop(self, code: str, message: str, event: Any, help: str = "") -> None:
         self.report.add(code, message, Node(event.start_mark, event.end_mark), help=help)
@@ -320,6 +354,9 @@ def _syntax_error(text: str, error: yaml.MarkedYAMLError, report: Report) -> Non
     if "\t" in shown[: column + 1] or "'\\t'" in problem or "\\t" in problem:
         problem = "a tab where YAML wants spaces"
         help = "indent with spaces"
+    elif "mapping values are not allowed" in problem and (word := _bare_item(lines, line)):
+        problem = f"not valid YAML: `{word}` has no colon, but something stands below it"
+        help = f"write `- {word}:`"
     elif expression := re.search(r"(?<![\"'=<>!])=\s*[^\s,\"'{}]", shown):
         problem = f"not valid YAML: {problem}"
         help = (
@@ -333,6 +370,16 @@ def _syntax_error(text: str, error: yaml.MarkedYAMLError, report: Report) -> Non
             related.append(Related(str(error.context), Position(start.line + 1, start.column + 1)))
     at = Position(line + 1, column + 1)
     report.add("Y908", problem, span=(at, Position(at.line, at.column + 1)), help=help, related=related)
+
+
+def _bare_item(lines: list[str], line: int) -> str:
+    """The word of the item `- WORD` that the lines above go on below; "" where there is none."""
+    for above in reversed(lines[:line]):
+        if item := re.fullmatch(r"\s*- +([A-Za-z_]\w*)\s*(?:#.*)?", above):
+            return item[1]
+        if above.strip() and not above.strip().startswith("#"):
+            break
+    return ""
 
 
 def describe(value: object) -> str:
@@ -378,7 +425,11 @@ def from_data(data: MappingType[Any, Any]) -> str:
     def leaf(value: object) -> str:
         if isinstance(value, str):
             plain = re.fullmatch(r"=?[A-Za-z_][\w. -]*", value) and value not in _WORDS
-            return value if plain and value == value.strip() else json.dumps(value)
+            if plain and value == value.strip():
+                return value
+            return _REFUSED.sub(lambda c: f"\\u{ord(c.group()):04x}", json.dumps(value, ensure_ascii=False))
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"a spec holds no number that is not finite: {value}")
         if value is None or isinstance(value, bool | int | float):
             return json.dumps(value)
         if isinstance(value, dict | list | tuple):

@@ -42,7 +42,8 @@ class Given:
         """Read a value.
 
         Raises:
-            ExpressionError: one of its expressions cannot be read; `.node` says which.
+            PlacedError: one of its expressions cannot be read, or a value is spoiled; `.node`
+                says which.
         """
         self.node = node
         found: list[Expression] = []
@@ -75,6 +76,8 @@ class _Formula(NamedTuple):
 
 def _read(node: Node, found: list[Expression]) -> Any:
     if isinstance(node, Scalar):
+        if node.spoiled:
+            raise placed(ExpressionError("no value"), node)
         if not node.is_expression:
             return node.value
         try:
@@ -143,6 +146,7 @@ class Item:
         kind: "op", "block", "merge", "group", "share", or "broken" (a finding says why).
         word: the key: the operation's or block's name, `layers`, `share`.
         key: the node of that word.
+        guessed: whether an unknown word is taken for the nearest one: its arguments may not fit.
         op: the operation class, of an op or a merge.
         arguments: name → (key node or None, value), for ops, blocks and merges.
         fixed: the operation, where no argument depends on a name.
@@ -160,6 +164,7 @@ class Item:
         "condition",
         "counter",
         "fixed",
+        "guessed",
         "items",
         "key",
         "kind",
@@ -178,6 +183,7 @@ class Item:
         self.kind = kind
         self.word = word
         self.key = key
+        self.guessed = False
         self.op: type[Op] | None = None
         self.arguments: dict[str, tuple[Scalar | None, Given]] = {}
         self.fixed: Op | None = None
@@ -240,6 +246,7 @@ class Input(NamedTuple):
 class Spec(NamedTuple):
     """A whole spec file.
 
+    A variable without a value is one that cannot be read, which is reported.
     `settings` holds the keys that describe the plan rather than the network: `target`, `budget`,
     `lint` and `train`, each still as a node.
     """
@@ -251,7 +258,7 @@ class Spec(NamedTuple):
     reference: str
     inputs: tuple[Input, ...]
     named_inputs: bool
-    variables: dict[str, tuple[Scalar, Given]]
+    variables: dict[str, tuple[Scalar, Given | None]]
     blocks: dict[str, Block]
     items: tuple[Item, ...]
     outputs: tuple[Reference, ...]

@@ -43,6 +43,11 @@ def test_every_exported_name_is_there() -> None:
     assert set(dir(cnnplan)) == set(cnnplan.__all__)
 
 
+def test_no_submodule_hides_an_exported_name() -> None:
+    # importing a submodule binds its name in the package, over the function of the same name
+    assert not {found.name for found in pkgutil.iter_modules(cnnplan.__path__)} & set(cnnplan.__all__)
+
+
 def test_public_functions_and_classes_have_docstrings() -> None:
     bare = []
     for found in pkgutil.walk_packages(cnnplan.__path__, "cnnplan."):

@@ -36,7 +36,7 @@ def test_torch_stays_unloaded(arguments: tuple[str, ...]) -> None:
 
 def test_importing_the_package_loads_nothing_else() -> None:
     loaded = modules_after()
-    assert not loaded & {"torch", "pydantic", "yaml", "rich", "typer", "cnnplan.plan"}
+    assert not loaded & {"torch", "pydantic", "yaml", "rich", "typer", "cnnplan.planning"}
 
 
 def test_a_check_loads_the_operations_that_the_spec_names_and_no_other() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnplan.diagnostics import Diagnostic, Report
-    from cnnplan.plan import Plan, YamlText
+    from cnnplan.planning import Plan, YamlText
     from cnnplan.render.styled import Styled
 
 
@@ -65,7 +65,7 @@ class Loaded(NamedTuple):
 
 def variables(given: Sequence[str] | None) -> dict[str, YamlText]:
     """`--set NAME=VALUE …` as a dict of YAML texts."""
-    from cnnplan.plan import YamlText
+    from cnnplan.planning import YamlText
 
     found = {}
     for text in given or ():
@@ -89,8 +89,8 @@ def input_size(given: str | None) -> tuple[int, ...] | None:
 def load(data: str | bytes, path: str, sets: Sequence[str] | None, size: str | None) -> Loaded:
     """A spec's text, planned."""
     from cnnplan.diagnostics import Report
-    from cnnplan.plan import Plan
-    from cnnplan.plan import load as load_graph
+    from cnnplan.planning import Plan
+    from cnnplan.planning import load as load_graph
 
     report = Report(path)
     graph = load_graph(data, report, variables(sets), input_size(size))
@@ -108,7 +108,7 @@ def _or_bug(report: Report) -> tuple[Diagnostic, ...]:
 
 def read(path: str, stdin_filename: str | None = None) -> tuple[bytes, str]:
     """The bytes of a file, or of standard input for `-`, and the name to report."""
-    from cnnplan.plan import read_file
+    from cnnplan.planning import read_file
     from cnnplan.source import MAX_BYTES
 
     if path == "-":

@@ -34,7 +34,7 @@ def command(
 
 def _listed() -> Iterator[str]:
     from cnnplan import zoo
-    from cnnplan.plan import plan
+    from cnnplan.planning import plan
     from cnnplan.render.numbers import counted
 
     wide = max(map(len, zoo.names()))

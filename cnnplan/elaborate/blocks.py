@@ -35,7 +35,7 @@ def run_block(item: Item, entering: Values | None, where: Where, path: str, part
     inner = Where(
         run,
         Names(run.variables, run.variables.budget),
-        Frame(block.items, None, visible),
+        Frame(block.items, None, visible, named=bool(block.inputs)),
         Naming(f"{path}.", block.items),
         False,
         where.trainable,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnplan.diagnostics import some
 from cnnplan.elaborate import blocks, merges, share
 from cnnplan.elaborate.findings import problem, used_in
 from cnnplan.elaborate.layers import run_op
@@ -28,8 +29,15 @@ def run_items(items: Sequence[Item], values: Values | None, where: Where) -> tup
         message = f"lists are nested more than {MAX_NESTING} deep, through blocks, groups and branches"
         where.run.too_much(message, items[0])
     steps = []
+    first = where.frame.named  # nothing has run, so that `previous` would be all inputs at once
     for item in items:
-        copies, outcome, left_out = _run_item(item, values, where)
+        unsaid = first and not item.sources
+        copies, outcome, left_out = _run_item(item, None if unsaid else values, where)
+        if unsaid and not left_out and item.kind != "broken":
+            inputs = some(where.frame.inputs)
+            message = f"'{item.word}' is the first item that is not left out, and needs `from`: the inputs are {inputs}"
+            problem("S016", message, item, where)
+        first = first and bool(left_out)
         step = Step(item, copies)
         if copies:
             steps.append(step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnplan.arguments import build
+from cnnplan.diagnostics import Report
 from cnnplan.elaborate.findings import place, problem, shape_error, used_in, wrong_count
 from cnnplan.elaborate.references import resolve
 from cnnplan.elaborate.state import UNKNOWN, Outcome
@@ -50,7 +51,8 @@ def operation(item: Item, entering: Values | None, where: Where, path: str) -> O
     if key not in item.cache:
         use = place(where)
         nodes = {} if use else {name: (k, given.node) for name, (k, given) in item.arguments.items()}
-        op = build(item.op, values, f"'{item.word}'", use or item.key, nodes, where.run.report, path, used_in(where))
+        report = Report("") if item.guessed else where.run.report
+        op = build(item.op, values, f"'{item.word}'", use or item.key, nodes, report, path, used_in(where))
         if op is None:
             return None
         item.cache[key] = op

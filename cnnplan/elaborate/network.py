@@ -15,11 +15,12 @@ from cnnplan.grammar import expression_error
 from cnnplan.graph import Graph, Scope, Value
 from cnnplan.limits import MAX_LAYERS, least_layers
 from cnnplan.ops.base import MAX_ELEMENTS, Shape
-from cnnplan.source import MAX_INTEGER, describe
+from cnnplan.source import MAX_INTEGER, Sequence, describe
 from cnnplan.spec import PlacedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from collections.abc import Sequence as Sequence_
 
     from cnnplan.diagnostics import Report
     from cnnplan.elaborate.state import Values
@@ -30,7 +31,7 @@ def elaborate(
     spec: Spec,
     report: Report,
     overrides: Mapping[str, Given] | None = None,
-    input_size: Sequence[int] | None = None,
+    input_size: Sequence_[int] | None = None,
 ) -> Graph | None:
     """The graph of a spec, or None and findings in `report`.
 
@@ -52,7 +53,7 @@ def elaborate(
     visible: dict[str, Values | None] = {name: (value,) if value else None for name, value in inputs.items()}
     entering = joined(list(visible.values())) if visible else None
     run = Run(spec, report, variables)
-    where = Where(run, variables, Frame(spec.items, None, visible), Naming("", spec.items))
+    where = Where(run, variables, Frame(spec.items, None, visible, spec.named_inputs), Naming("", spec.items))
     try:
         steps, leaving = run_items(spec.items, entering, where)
     except TooMuch:
@@ -85,17 +86,19 @@ def _variables(spec: Spec, report: Report, overrides: Mapping[str, Given]) -> Na
     for name, (_, declared) in spec.variables.items():
         given = overrides.get(name, declared)
         value: Any = UNKNOWN
-        if known(given, names):
+        if given and known(given, names):
             try:
                 value = given.value(names)
             except PlacedError as error:
                 if given is not declared:
                     raise UsageError(f"variable '{name}' cannot be set: {error.message}") from None
                 expression_error(report, error)
-        if value is None:
+        if value is None and given:
             report.add("Y911", f"variable '{name}' has no value", given.node)
             value = UNKNOWN
-        if given is not declared and not declared.dynamic and not _same_kind(value, declared.constant):
+        if value is UNKNOWN or given is declared or declared is None or declared.dynamic:
+            pass  # nothing to compare
+        elif not _same_kind(value, declared.constant):
             wanted = f"{_kind(declared.constant)}, like {describe(declared.constant)},"
             raise UsageError(f"variable '{name}' is set to {describe(value)}, but {wanted} is wanted")
         names[name] = value
@@ -103,7 +106,7 @@ def _variables(spec: Spec, report: Report, overrides: Mapping[str, Given]) -> Na
 
 
 def _input(
-    given: Input, spec: Spec, report: Report, variables: Names, input_size: Sequence[int] | None
+    given: Input, spec: Spec, report: Report, variables: Names, input_size: Sequence_[int] | None
 ) -> Value | None:
     """An input of the network; None, and a finding, where its shape is not one."""
     shape = evaluate_plainly(given.shape, variables, report)
@@ -113,10 +116,12 @@ def _input(
         message = f"an input has 1 to 4 sizes, [channels, *spatial], not {describe(shape)}"
         report.add("Y911", message, given.node, help="for a color image: [3, 224, 224]")
         return None
-    for size in shape:
-        if type(size) is not int or not 1 <= size <= MAX_INTEGER:
-            report.add("Y911", f"the sizes of an input are integers ≥ 1, not {describe(size)}", given.node)
-            return None
+    wrong = [i for i, size in enumerate(shape) if type(size) is not int or not 1 <= size <= MAX_INTEGER]
+    for index in wrong:
+        at = given.node.items[index] if isinstance(given.node, Sequence) else given.node
+        report.add("Y911", f"the sizes of an input are integers ≥ 1, not {describe(shape[index])}", at)
+    if wrong:
+        return None
     if input_size is not None:
         shape = _resized(given.name, shape, input_size, several=len(spec.inputs) > 1)
     if Shape(shape).numel > MAX_ELEMENTS:
@@ -127,7 +132,7 @@ def _input(
     return Value(given.name, Shape(shape), given.dtype)
 
 
-def _resized(name: str, shape: list[int], size: Sequence[int], several: bool) -> list[int]:
+def _resized(name: str, shape: list[int], size: Sequence_[int], several: bool) -> list[int]:
     """The shape with another spatial size."""
     rank = len(shape) - 1
     if rank == 0 and several:
@@ -159,11 +164,12 @@ def _outputs(spec: Spec, entering: Values | None, leaving: Values | None, where:
     """The network's outputs by name; None where they are not known."""
     report = where.run.report
     if not spec.outputs:
-        if leaving and any(value in (entering or ()) for value in leaving):
+        if leaving and any(value in (entering or ()) for value in leaving) and not report.failed:
             at = spec.items[-1].key if spec.items else None
             report.add("S016", "nothing is left of the network: its output is its input", at)
         return {value.name: value for value in leaving} if leaving else None
     outputs: dict[str, Value] = {}
+    taken: set[tuple[str, int]] = set()  # the outputs of items that are named so far
     dropped = 0
     complete = True
     for reference in spec.outputs:
@@ -174,15 +180,18 @@ def _outputs(spec: Spec, entering: Values | None, leaving: Values | None, where:
         values = resolve(reference, leaving, where) if record else None
         if values is None or record is None:
             complete = False
-        elif record.step is None:
+            continue
+        these = {(reference.name, i) for i, value in enumerate(record.values or ()) if value in values}
+        if record.step is None:
             report.add("S016", f"an output names an item, not '{reference}'", reference.node)
+        elif taken & these:
+            report.add("S016", f"output '{reference}' is named twice", reference.node)
         elif len(values) == 1:
-            if str(reference) in outputs:
-                report.add("S016", f"output '{reference}' is named twice", reference.node)
             outputs[str(reference)] = values[0]
         else:
             parts = record.parts or tuple(map(str, range(len(values))))
             outputs.update((f"{reference}.{part}", v) for part, v in zip(parts, values, strict=True))
+        taken |= these
     if dropped == len(spec.outputs):
         message = "none of the outputs is left: the items they name are left out"
         report.add("S016", message, spec.outputs[0].node, help="name at least one output that always remains")

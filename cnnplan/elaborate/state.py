@@ -84,14 +84,20 @@ class Record(NamedTuple):
 
 
 class Frame:
-    """The names that are visible in one list: its own, and those of the lists around it."""
+    """The names that are visible in one list: its own, and those of the lists around it.
 
-    __slots__ = ("inputs", "items", "parent", "records")
+    `named` = what enters the list are inputs with names.
+    """
 
-    def __init__(self, items: Sequence[Item], parent: Frame | None, inputs: Mapping[str, Values | None]) -> None:
+    __slots__ = ("inputs", "items", "named", "parent", "records")
+
+    def __init__(
+        self, items: Sequence[Item], parent: Frame | None, inputs: Mapping[str, Values | None], named: bool = False
+    ) -> None:
         self.items = items
         self.parent = parent
         self.inputs = inputs
+        self.named = named
         self.records: dict[str, Record] = {}
 
     def around(self) -> Iterator[Frame]:

@@ -38,6 +38,7 @@ def module_text(module: Module) -> str:
 
 
 def argument_texts(arguments: Iterable[Argument]) -> list[str]:
+    """The arguments as source, `name=value` where a keyword is needed."""
     return [f"{a.name}={literal(a.value)}" if a.keyword else literal(a.value) for a in arguments]
 
 

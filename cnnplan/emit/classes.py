@@ -529,6 +529,7 @@ def _one(found: Sequence[str]) -> str:
 
 
 def joined(inside: str, name: str) -> str:
+    """The dotted name of a part of a scope; the root scope has no name of its own."""
     return f"{inside}.{name}" if inside else name
 
 

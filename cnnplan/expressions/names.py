@@ -37,7 +37,7 @@ class Names(dict[str, Any]):
         super().__init__(() if values is None else values)
         self.budget = budget or Budget()
 
-    def extended(self, **values: Any) -> Names:
+    def extended(self, /, **values: Any) -> Names:
         """These names and some more, on the same budget."""
         names = Names(self, self.budget)
         names.update(values)

@@ -38,7 +38,7 @@ _TOKEN = re.compile(
   | (?P<mark>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],=])
   | (?P<end>$)
   )""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _WORDS = frozenset({"and", "or", "not", "in", "if", "else"})
 _LITERALS = {"true": True, "True": True, "false": False, "False": False}
@@ -68,8 +68,8 @@ class _Parser:
     def advance(self, position: int) -> None:
         match = _TOKEN.match(self.source, position)
         if match is None:
-            start = position + len(self.source[position:]) - len(self.source[position:].lstrip())
-            mark = self.source[start]
+            rest = self.source[position:].lstrip(" \t\n\r\f\v")
+            start, mark = len(self.source) - len(rest), rest[0]
             hints = {
                 ".": "attributes are not part of expressions",
                 "'": "this text has no closing quote",

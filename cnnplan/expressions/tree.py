@@ -6,7 +6,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cnnplan.diagnostics import suggest
+from cnnplan.diagnostics import nearest, suggest
 from cnnplan.errors import ExpressionError
 from cnnplan.expressions.functions import FUNCTIONS, TAKES
 from cnnplan.expressions.names import MAX_LENGTH, Names, count
@@ -66,7 +66,12 @@ class Expression:
         raise ExpressionError(message, self.start, self.end, help)
 
 
+OF_THE_INPUT = ("in_channels", "in_size")
+
+
 class Literal(Expression):
+    """A number, text or truth value."""
+
     __slots__ = ("constant",)
 
     def __init__(self, constant: Any) -> None:
@@ -77,6 +82,8 @@ class Literal(Expression):
 
 
 class Name(Expression):
+    """A variable, param or counter, or what is known of the input."""
+
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
@@ -88,10 +95,15 @@ class Name(Expression):
         except KeyError:
             if self.name in FUNCTIONS:
                 self.fail(f"'{self.name}' is a function", f"call it: {self.name}(…)")
-            self.fail(f"unknown name '{self.name}'", suggest(self.name, names))
+            if self.name in OF_THE_INPUT:
+                self.fail(f"`{self.name}` is not known here", "the items of a list of layers know their input")
+            nearby = nearest(self.name, (*names, *OF_THE_INPUT))
+            self.fail(f"unknown name '{self.name}'", suggest(self.name, [nearby] if nearby else names))
 
 
 class List(Expression):
+    """`[a, b]`."""
+
     __slots__ = ("items",)
 
     def __init__(self, items: list[Expression]) -> None:
@@ -110,6 +122,8 @@ class List(Expression):
 
 
 class Unary(Expression):
+    """`-a`, `+a`, `not a`."""
+
     __slots__ = ("mark", "operand")
 
     def __init__(self, mark: str, operand: Expression) -> None:
@@ -131,6 +145,8 @@ class Unary(Expression):
 
 
 class Binary(Expression):
+    """`a + b`, and the other arithmetic."""
+
     __slots__ = ("left", "mark", "right")
 
     def __init__(self, left: Expression, mark: str, right: Expression) -> None:

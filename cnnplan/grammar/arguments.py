@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnplan import names
-from cnnplan.arguments import build
-from cnnplan.diagnostics import nearest, suggest
+from cnnplan.arguments import build, check
+from cnnplan.diagnostics import Report, nearest, suggest
 from cnnplan.grammar.merges import read_merge
 from cnnplan.source import Mapping, Scalar
 
 if TYPE_CHECKING:
     from cnnplan.grammar.reading import Reading
+    from cnnplan.ops.base import Op
     from cnnplan.source import Node
     from cnnplan.spec import Item
 
@@ -27,30 +28,39 @@ def read_arguments(reading: Reading, item: Item, value: Node | None) -> None:
         return
     if item.kind == "broken":
         return
-    if item.op and item.kind in ("op", "merge") and not any(g.dynamic for _, g in item.arguments.values()):
-        item.fixed = build(
-            item.op,
-            {name: given.constant for name, (_, given) in item.arguments.items()},
-            f"'{item.word}'",
-            item.key,
-            {name: (k, given.node) for name, (k, given) in item.arguments.items()},
-            reading.report,
-        )
-        if item.fixed is None:
-            item.kind = "broken"
+    if item.op and item.kind in ("op", "merge"):
+        _check(reading, item, item.op)
+
+
+def _check(reading: Reading, item: Item, op: type[Op]) -> None:
+    """Check the arguments of an operation; where they are all known, that is the operation itself."""
+    report = Report("") if item.guessed else reading.report
+    nodes = {name: (key, given.node) for name, (key, given) in item.arguments.items()}
+    known = {name: given.constant for name, (_, given) in item.arguments.items() if not given.dynamic}
+    unknown = item.arguments.keys() - known.keys()
+    if op.refers and "like" in unknown:
+        message, help = "`like` names a value of the network", "references are names, not expressions"
+        reading.report.add("S016", message, nodes["like"][1], help=help)
+        good = False
+    elif unknown:
+        good = check(op, known, unknown, f"'{item.word}'", item.key, nodes, report)
+    else:
+        item.fixed = build(op, known, f"'{item.word}'", item.key, nodes, report)
+        good = item.fixed is not None
+    if not good:
+        item.kind = "broken"
 
 
 def _arguments(reading: Reading, item: Item, value: Node | None) -> None:
     known = fields(reading, item)
+    if value is not None and value.spoiled:
+        item.kind = "broken"
+        return
     if value is None or (isinstance(value, Scalar) and value.value is None):
         return
     if isinstance(value, Mapping):
-        cut_off = False  # by a comma: the rest of an expression without quotes looks like further keys
         for key, node in value:
-            if cut_off and isinstance(node, Scalar) and node.value is None:
-                continue
             read_argument(reading, item, known, key, node)
-            cut_off = isinstance(node, Scalar) and node.is_expression and node.text.count("(") > node.text.count(")")
         return
     if not known:
         what = "argument" if item.kind == "op" else "param"

@@ -140,7 +140,7 @@ def _inputs(reading: Reading, top: Mapping) -> tuple[Input, ...]:
 
 
 def _input(reading: Reading, name: str, node: Node) -> Input | None:
-    if isinstance(node, Sequence):
+    if isinstance(node, Sequence) or (isinstance(node, Scalar) and node.is_expression):
         shape = reading.given(node)
         return Input(name, node, shape, "float32", None) if shape else None
     if not isinstance(node, Mapping):
@@ -171,11 +171,11 @@ def _input(reading: Reading, name: str, node: Node) -> Input | None:
     return Input(name, shape_node, shape, kind, sizes) if shape else None
 
 
-def _variables(reading: Reading, top: Mapping) -> dict[str, tuple[Scalar, Given]]:
-    found = {}
+def _variables(reading: Reading, top: Mapping) -> dict[str, tuple[Scalar, Given | None]]:
+    found: dict[str, tuple[Scalar, Given | None]] = {}
     for key, node in reading.mapping(top.get("variables"), "variables"):
         if why := names.problem_of_variable(key.value):
             reading.report.add("Y914", f"'{key.text:.40}' cannot name a variable: {why}", key)
-        elif given := reading.given(node):
-            found[key.value] = (key, given)
+        else:
+            found[key.value] = (key, reading.given(node))
     return found

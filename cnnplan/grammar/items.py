@@ -28,7 +28,8 @@ def read_items(
         message = f"`{what}` lists {len(found):,} items; a network has at most {MAX_LAYERS:,} layers"
         reading.report.add("Y910", message, key, help="use `repeat` and blocks")
         return ()
-    if not found and not may_be_empty and (node is None or not isinstance(node, Scalar) or node.value is None):
+    empty = node is None or isinstance(node, Sequence) or (isinstance(node, Scalar) and node.value is None)
+    if not found and not may_be_empty and empty:
         reading.report.add("Y912", f"`{what}` is empty: it lists at least one layer", key)
     items = tuple(_item(reading, child) for child in found)
     seen: dict[str, Item] = {}
@@ -91,6 +92,7 @@ def _resolve(reading: Reading, key: Scalar) -> Item:
         if match and match not in names.MERGES:  # carry on as if it had been meant
             guessed = _resolve(reading, _renamed(key, match))
             guessed.key = key
+            guessed.guessed = True
             return guessed
     return item
 
@@ -119,12 +121,13 @@ def _mapped(reading: Reading, node: Mapping) -> Item:
     if not words:
         _strange_keys(reading, strange, None)
         at = next(iter(node))[0] if node.entries else node
-        reading.report.add(
-            "Y917",
-            "an item needs an operation, a block, `layers` or `share`",
-            at,
-            help="such as `- conv: {out_channels: 64, kernel_size: 3}`",
-        )
+        if not strange:
+            reading.report.add(
+                "Y917",
+                "an item needs an operation, a block, `layers` or `share`",
+                at,
+                help="such as `- conv: {out_channels: 64, kernel_size: 3}`",
+            )
         item = Item("broken", "", at)
     else:
         key, value = words[0]
@@ -158,6 +161,8 @@ def _read(reading: Reading, key: Scalar, value: Node) -> Item:
     if word == "layers" and word not in reading.block_nodes:
         item = Item("group", "layers", key)
         item.items = read_items(reading, value, "layers", key)
+        if not item.items:
+            item.kind = "broken"
         return item
     if word == "share":
         item = Item("share", "share", key)

@@ -56,6 +56,7 @@ def read_merge(reading: Reading, item: Item, value: Node | None) -> None:
                 value,
                 help="it merges what `from` lists, or branches",
             )
+            item.kind = "broken"
     if branches or (isinstance(value, Sequence) and not value.items):
         item.branches = tuple(branches)
         if len(branches) < 2 and item.kind != "broken":
@@ -98,7 +99,7 @@ def _branch(reading: Reading, name: str, at: Node, node: Node) -> Branch:
             if key.value not in names.MODIFIERS and len(node.entries) == 1:
                 help = "the layers of a branch are a list: put `- ` before each"
             reading.report.add("Y901", f"a branch has no key '{key.text:.60}'", key, help=help)
-    if "layers" not in node.entries:
+    if node.entries.keys() <= {"if"}:
         reading.report.add("Y912", f"branch '{name}' needs `layers`", at, about=name)
     items = lists.read_items(reading, node.get("layers"), "layers", at, may_be_empty=True)
     return Branch(name, at, items, condition)

@@ -81,6 +81,8 @@ def expression_error(
 ) -> None:
     """Report an expression that cannot be read or evaluated, under the part that is to blame."""
     node = error.node
+    if node.spoiled:
+        return  # which is reported
     start, end = node.start, node.end
     if start.line == end.line:
         shift = start.column + (1 if node.plain else 2)

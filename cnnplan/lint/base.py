@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cnnplan.diagnostics import Related
-    from cnnplan.plan import Plan
+    from cnnplan.planning import Plan
     from cnnplan.source import Node as TextNode
 
 

@@ -12,7 +12,7 @@ from cnnplan.lint.base import Rule
 
 if TYPE_CHECKING:
     from cnnplan.diagnostics import Diagnostic, Report
-    from cnnplan.plan import Plan
+    from cnnplan.planning import Plan
 
 
 @cache

@@ -27,6 +27,11 @@ def refuse_size(wanted: str, value: object) -> PydanticCustomError:
 
 
 def integer(value: object, least: int, wanted: str) -> int:
+    """The value, if it is an integer of at least `least`.
+
+    Raises:
+        PydanticCustomError: it is not; the text says what is `wanted`.
+    """
     if type(value) is int and least <= value <= MAX_INTEGER:
         return value
     if isinstance(value, float) and value.is_integer():
@@ -39,6 +44,8 @@ def integer(value: object, least: int, wanted: str) -> int:
 
 
 def number(least: float | None, most: float | None, wanted: str, *, open_: bool = False) -> Callable[[object], float]:
+    """A validator of finite numbers from `least` to `most`; `open_` excludes `least` itself."""
+
     def check(value: object) -> float:
         if type(value) in (int, float) and math.isfinite(value):  # type: ignore[arg-type]
             low = least is None or (value > least if open_ else value >= least)  # type: ignore[operator]
@@ -50,6 +57,7 @@ def number(least: float | None, most: float | None, wanted: str, *, open_: bool 
 
 
 def per_axis(least: int, what: str) -> Callable[[object], int | tuple[int, ...]]:
+    """A validator of an integer of at least `least`, or a list of one for each spatial axis."""
     wanted = f"{what}, or one for each axis,"
 
     def check(value: object) -> int | tuple[int, ...]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnplan.diagnostics import Diagnostic
-    from cnnplan.plan import Layer, Plan
+    from cnnplan.planning import Layer, Plan
 
 FORMAT_VERSION = "1.0"
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnplan.diagnostics import Diagnostic
-    from cnnplan.plan import Plan
+    from cnnplan.planning import Plan
 
 
 def plan_table(plan: Plan, depth: int | None) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from cnnplan.graph import Copy, Node, Scope, Step
     from cnnplan.ops.base import Op
-    from cnnplan.plan import Plan
+    from cnnplan.planning import Plan
 
 COMFORTABLE = 44
 """Rows that people read at once: the default depth is the deepest that needs no more."""

@@ -10,7 +10,7 @@ from cnnplan.render.rows import rows
 from cnnplan.render.styled import Styled
 
 if TYPE_CHECKING:
-    from cnnplan.plan import Plan
+    from cnnplan.planning import Plan
     from cnnplan.render.rows import Row
 
 BAR = 8

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 import cnnplan
 from cnnplan.diagnostics import Diagnostic
-from cnnplan.plan import Plan
-from cnnplan.plan import plan as _plan
+from cnnplan.planning import Plan
 
 MARK = "«"
 HEAD = "cnnplan: 1\nname: net\ninput: [3, 8, 8]\n"
@@ -48,7 +47,7 @@ def blocked(blocks: str, layers: str, *, head: str = HEAD) -> str:
 
 def plan(text: Any, **options: Any) -> Plan:
     """As `cnnplan.plan`: a path, a text or a dict."""
-    return _plan(text, **options)
+    return cnnplan.plan(text, **options)
 
 
 def names(text: str, **options: Any) -> list[str]:
@@ -70,7 +69,7 @@ def last(text: str, **options: Any) -> tuple[int, ...]:
 def refused(text: str, **options: Any) -> tuple[Diagnostic, ...]:
     """The errors of a spec that is not valid."""
     try:
-        found = _plan(text, **options)
+        found = cnnplan.plan(text, **options)
     except cnnplan.SpecError as error:
         return tuple(d for d in error.diagnostics if d.severity == "error")
     raise AssertionError(f"accepted as {found}:\n{text}")

@@ -11,7 +11,7 @@ import torch
 
 import cnnplan
 from cnnplan.emit import emit
-from cnnplan.plan import Plan
+from cnnplan.planning import Plan
 from tests.language.helpers import plan as planned
 
 RUFF = [sys.executable, "-m", "ruff"]

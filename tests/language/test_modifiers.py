@@ -136,7 +136,7 @@ def test_modifiers_without_a_value(modifier: str) -> None:
 @pytest.mark.parametrize(
     "counter",
     [
-        pytest.param("self", marks=pytest.mark.xfail(strict=True, raises=TypeError, reason="an internal error")),
+        "self",
         "values",
         "names",
         "cls",

@@ -11,7 +11,7 @@ from cnnplan.source import Mapping
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnnplan.plan import Plan
+    from cnnplan.planning import Plan
 
 
 class BudgetExceeded(Rule):

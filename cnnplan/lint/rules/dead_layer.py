@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from cnnplan.diagnostics import some
 from cnnplan.lint.base import Finding, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cnnplan.graph import Node
-    from cnnplan.plan import Plan
+    from cnnplan.planning import Plan
 
 
 class DeadLayer(Rule):
@@ -61,10 +62,10 @@ class DeadLayer(Rule):
                 if not any(users[v] for v in node.outputs):
                     yield self.dead(node)
                 continue
-            for value in node.outputs:
-                if not users[value] and value not in wanted:
-                    message = f"output '{value.name}' is not used"
-                    yield Finding(message, node.item.key, node.name, help="use it, or `slice` what is wanted")
+            if unused := [v.name for v in node.outputs if not users[v] and v not in wanted]:
+                what = f"output {some(unused)} is" if len(unused) == 1 else f"outputs {some(unused)} are"
+                help = "use it, or `slice` what is wanted"
+                yield Finding(f"{what} not used", node.item.key, node.name, help=help)
 
     @staticmethod
     def dead(node: Node) -> Finding:

@@ -19,7 +19,7 @@ from cnnplan.diagnostics import Report
 from cnnplan.elaborate import elaborate
 from cnnplan.errors import ExpressionError, SpecError, UsageError
 from cnnplan.grammar import read_spec
-from cnnplan.source import MAX_BYTES, decode, from_data, parse
+from cnnplan.source import MAX_BYTES, Scalar, decode, from_data, parse
 from cnnplan.spec import Given
 
 if TYPE_CHECKING:
@@ -282,7 +282,8 @@ def overrides(variables: Mapping[str, Any]) -> dict[str, Given]:
         report = Report(f"--set {name}")
         top = parse(text + "\n", report)
         node = top.get("value") if top else None
-        if node is None or report.failed or (top and len(top.entries) > 1):
+        empty = isinstance(node, Scalar) and node.value is None
+        if node is None or empty or report.failed or (top and len(top.entries) > 1):
             problem = report.diagnostics[0].message if report.diagnostics else "it is empty"
             raise UsageError(f"--set {name}: {value} is not a YAML value: {problem}")
         try:
