@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -116,7 +116,7 @@ def _explain(
                 "Y901",
                 f"{path.rpartition('.')[0] + '`' if len(loc) > 1 else owner} has no {what} '{loc[-1]}'",
                 at if len(loc) > 1 else key or at,
-                help=suggest(str(loc[-1]), _keys(model) if len(loc) == 1 else ()),
+                help=suggest(str(loc[-1]), _keys(model, loc[:-1])),
                 layer=layer,
                 related=related,
             )
@@ -134,8 +134,24 @@ def _explain(
         )
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
+def _keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that are known at a place below a model."""
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue  # an index, or a key of a mapping of models
+        inner = _model_in(field.annotation)
+        if inner is None:
+            return []
+        model = inner
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in `M`, `M | None` or `list[M]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def _named(loc: tuple[int | str, ...]) -> list[str]:

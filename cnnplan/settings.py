@@ -6,7 +6,7 @@ Only their form is checked here; what they mean is up to those that read them.
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from cnnplan.arguments import build
@@ -172,80 +172,85 @@ class LossOptions(Setting):
     label_smoothing: Probability = Field(0.0, description="for cross_entropy")
 
 
-LOSSES = ("cross_entropy", "binary_cross_entropy", "nll", "mse", "l1")
-OPTIMIZERS: dict[str, type[Setting]] = {"sgd": Sgd, "adam": Adam, "adamw": Adam, "rmsprop": Rmsprop}
-SCHEDULES: dict[str, type[Setting]] = {"cosine": Cosine, "step": Step, "one_cycle": OneCycle, "constant": Constant}
-AUGMENTATIONS = (
-    "random_crop",
-    "horizontal_flip",
-    "vertical_flip",
-    "rotation",
-    "color_jitter",
-    "random_erasing",
-    "mixup",
-)
+class Choice(Setting):
+    """One of several kinds: a name, or a name with its options."""
 
+    model_config = ConfigDict(json_schema_extra={"type": ["string", "object"], "minProperties": 1, "maxProperties": 1})
 
-def _chosen(kinds: dict[str, type[Setting]], what: str) -> Any:
-    """A name, or a name with options."""
-
-    def check(value: object) -> tuple[str, Setting]:
-        if isinstance(value, tuple):
-            return value
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled(cls, value: object) -> object:
+        kinds = [field.alias or name for name, field in cls.model_fields.items()]
+        if isinstance(value, str):
+            if value in kinds:
+                return {value: {}}
+            help = suggest(value, kinds)
+            raise PydanticCustomError("value", f"there is no '{value:.40}'; {help}")
         if isinstance(value, dict) and len(value) == 1:
-            ((name, options),) = value.items()
-        else:
-            name, options = value, {}
-        if not isinstance(name, str) or name not in kinds:
-            help = suggest(str(name), kinds)
-            raise PydanticCustomError("value", f"no {what} '{str(name)[:40]}'; {help}".rstrip("; "))
-        return name, kinds[name].model_validate(options or {})
+            return {name: {} if options is None else options for name, options in value.items()}
+        if isinstance(value, Choice):
+            return value
+        raise refuse(f"one of {', '.join(kinds)}, or one with its options,", value)
 
-    names = list(kinds)
-    options = {
-        "type": "object",
-        "minProperties": 1,
-        "maxProperties": 1,
-        "additionalProperties": False,
-        "properties": {name: {"type": ["object", "null"]} for name in names},
-    }
-    return Annotated[Any, PlainValidator(check), WithJsonSchema({**options, "type": ["string", "object"]})]
+    @property
+    def name(self) -> str:
+        """The kind that is chosen."""
+        return next(iter(self.model_fields_set))
+
+    @property
+    def options(self) -> Any:
+        """Its options."""
+        return getattr(self, self.name)
 
 
-def _loss(value: object) -> Any:
+class Loss(Choice):
+    """A loss. Classification losses take logits."""
+
+    cross_entropy: LossOptions | None = Field(None, description="K exclusive classes, from logits")
+    binary_cross_entropy: LossOptions | None = Field(None, description="K independent classes, from logits")
+    nll: LossOptions | None = Field(None, description="K exclusive classes, from log-probabilities")
+    mse: LossOptions | None = Field(None, description="mean squared error")
+    l1: LossOptions | None = Field(None, description="mean absolute error")
+
+
+class Optimizer(Choice):
+    """An optimizer."""
+
+    sgd: Sgd | None = Field(None, description="stochastic gradient descent")
+    adam: Adam | None = Field(None, description="Adam")
+    adamw: Adam | None = Field(None, description="Adam with decoupled weight decay")
+    rmsprop: Rmsprop | None = Field(None, description="RMSprop")
+
+
+class Schedule(Choice):
+    """How the learning rate changes."""
+
+    cosine: Cosine | None = Field(None, description="along a cosine")
+    step: Step | None = Field(None, description="in steps")
+    one_cycle: OneCycle | None = Field(None, description="up and down once")
+    constant: Constant | None = Field(None, description="not at all")
+
+
+class Augmentation(Choice):
+    """A random change of each sample."""
+
+    random_crop: Any = Field(None, description="padding: pixels added before the crop")
+    horizontal_flip: Any = Field(None, description="mirrored, with a probability of 0.5")
+    vertical_flip: Any = Field(None, description="upside down, with a probability of 0.5")
+    rotation: Any = Field(None, description="by at most so many degrees")
+    color_jitter: Any = Field(None, description="brightness, contrast, saturation, hue")
+    random_erasing: Any = Field(None, description="a rectangle is blanked")
+    mixup: Any = Field(None, description="alpha of Zhang et al. 2017, arXiv:1710.09412")
+
+
+_LOSSES = TypeAdapter(dict[str, Loss])
+
+
+def _losses(value: object) -> Loss | dict[str, Loss]:
     """A loss, or one for each output."""
-    if isinstance(value, str):
-        return _one_loss(value, None)
-    if isinstance(value, dict) and value:
-        if len(value) == 1 and next(iter(value)) in LOSSES:
-            ((name, options),) = value.items()
-            return _one_loss(name, options)
-        found = {}
-        for output, loss in value.items():
-            name, options = next(iter(loss.items())) if isinstance(loss, dict) and len(loss) == 1 else (loss, None)
-            found[str(output)] = _one_loss(name, options)
-        return found
-    raise refuse(f"a loss ({', '.join(LOSSES)}), or one for each output,", value)
-
-
-def _one_loss(name: object, options: object) -> tuple[str, LossOptions]:
-    if name not in LOSSES:
-        help = suggest(str(name), LOSSES)
-        raise PydanticCustomError("value", f"no loss '{str(name)[:40]}'; {help}".rstrip("; "))
-    return str(name), LossOptions.model_validate(options or {})
-
-
-def _augment(value: object) -> Any:
-    if not isinstance(value, list):
-        raise refuse("a list of augmentations", value)
-    found = []
-    for entry in value:
-        name, options = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (entry, None)
-        if name not in AUGMENTATIONS:
-            help = suggest(str(name), AUGMENTATIONS)
-            raise PydanticCustomError("value", f"no augmentation '{str(name)[:40]}'; {help}".rstrip("; "))
-        found.append((name, options))
-    return tuple(found)
+    if isinstance(value, dict) and value and not (len(value) == 1 and next(iter(value)) in Loss.model_fields):
+        return _LOSSES.validate_python(value)
+    return Loss.model_validate(value)
 
 
 class Regularize(Setting):
@@ -266,24 +271,18 @@ class EarlyStopping(Setting):
 class Train(Setting):
     """How the network is trained."""
 
-    loss: Annotated[Any, PlainValidator(_loss), WithJsonSchema({"type": ["string", "object"]})] = Field(
-        ("cross_entropy", LossOptions()), description="cross_entropy, binary_cross_entropy, nll, mse or l1"
+    loss: Annotated[Any, PlainValidator(_losses), WithJsonSchema({"type": ["string", "object"]})] = Field(
+        Loss.model_validate("cross_entropy"), description="a loss, or one for each output"
     )
-    optimizer: _chosen(OPTIMIZERS, "optimizer") = Field(  # type: ignore[valid-type]
-        ("sgd", Sgd()), description="sgd, adam, adamw or rmsprop, with options"
-    )
-    schedule: _chosen(SCHEDULES, "schedule") = Field(  # type: ignore[valid-type]
-        ("constant", Constant()), description="cosine, step, one_cycle or constant, with options"
-    )
+    optimizer: Optimizer = Field(Optimizer.model_validate("sgd"), description="sgd, adam, adamw or rmsprop")
+    schedule: Schedule = Field(Schedule.model_validate("constant"), description="of the learning rate")
     epochs: Size = Field(10, description="epochs")
     batch: Size = Field(32, description="batch size")
     precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="float32, or mixed precision")
     regularize: Regularize = Field(Regularize(), description="l1, max_norm")
     clip_gradient: Positive | None = Field(None, description="largest norm of the gradient")
     ema: Probability | None = Field(None, description="decay of an average of the weights")
-    augment: Annotated[Any, PlainValidator(_augment), WithJsonSchema({"type": "array"})] = Field(
-        (), description="augmentations in order"
-    )
+    augment: list[Augmentation] = Field([], description="augmentations in order")
     early_stopping: EarlyStopping | None = Field(None, description="patience")
 
 

@@ -69,7 +69,7 @@ def shape_error(
     at: TextNode | None = None
     if error.argument in item.arguments:
         key, given = item.arguments[error.argument]
-        at = given.node if isinstance(given.node, Scalar) else key
+        at = given.node if key is None or isinstance(given.node, Scalar) else key
     if not origins and len(inputs) == 1:
         origins = [Related(f"its input {inputs[0].shape} comes from '{inputs[0].name}'", origin(inputs[0]))]
     problem(

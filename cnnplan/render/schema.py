@@ -261,11 +261,13 @@ def _model(schema: Json) -> Json:
             return [walk(p) for p in part]
         if not isinstance(part, dict):
             return part
+        if "anyOf" in part:
+            part = _united(part)
         if "$ref" in part:
             part = {**definitions[part["$ref"].rpartition("/")[2]], **{k: v for k, v in part.items() if k != "$ref"}}
         part = {k: v for k, v in part.items() if k not in ("title", "$defs")}
-        if "anyOf" in part:
-            part = _united(part)
+        if isinstance(part.get("default"), dict):
+            del part["default"]  # a choice, which its description names
         if "prefixItems" in part:
             part["items"] = part.pop("prefixItems")
         out = {

@@ -106,7 +106,7 @@ conv: {out_channels: 4, kernel_size: «1.5}   conv: {out_channels: 4, kernel_siz
 conv: {out_channels: 4, kernel_size: 3, padding: «-1}   dropout: «2   dropout: «-0.5
 conv: {out_channels: 4, kernel_size: 3, padding: «full}   conv: {out_channels: 4, kernel_size: 3, bias: «1}
 dropout: «'0.5'   dropout: «true   conv: {out_channels: 4, kernel_size: 3, bias: «'true'}
-conv: {out_channels: 4, kernel_size: 3, padding_mode: «zero}   «maxpool: [2, 2, 2]
+conv: {out_channels: 4, kernel_size: 3, padding_mode: «zero}   maxpool: «[2, 2, 2]
 conv: {out_channels: 4, kernel_size: 3, dilation: «0}   conv: {out_channels: 4, kernel_size: 3, groups: «0}
 upsample: {scale_factor: 2, mode: «cubic}   «conv: {kernel_size: 3}   «conv: 4   relu: «3   relu: {«inplace: true}
 flatten: «[1]   «linear   «maxpool

@@ -1,0 +1,114 @@
+"""The rules: each finds its `bad` spec and is silent on its `good` one, which are its docs too."""
+
+from collections import Counter
+
+import pytest
+
+import cnnplan
+from cnnplan import zoo
+from cnnplan.diagnostics import CODES
+from cnnplan.lint.base import Rule
+from cnnplan.lint.engine import rules
+from tests.language.helpers import dedent, net, plan
+
+every_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.code)
+
+
+def found(text: str) -> list[str]:
+    """The codes of all findings of a spec."""
+    return [d.code for d in plan(text).diagnostics]
+
+
+def test_there_are_rules_and_each_has_a_code_of_its_own() -> None:
+    codes = Counter(rule.code for rule in rules())
+    assert codes == {"R401": 1, "P709": 1}
+    assert codes.keys() <= CODES.keys()
+
+
+@every_rule
+def test_a_rule_finds_its_bad_spec(rule: type[Rule]) -> None:
+    (finding,) = [d for d in plan(dedent(rule.bad)).diagnostics if d.code == rule.code]
+    assert finding.start
+    assert finding.help
+    assert finding.name == CODES[rule.code].name
+
+
+@every_rule
+def test_a_rule_is_silent_on_its_good_spec(rule: type[Rule]) -> None:
+    assert rule.code not in found(dedent(rule.good))
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_zoo_is_silent(name: str) -> None:
+    assert not cnnplan.plan(zoo.find(name)).diagnostics
+
+
+DEAD = {
+    "nothing dead": ("- relu\n- tanh", []),
+    "a layer beside the way": ("- relu:\n  name: a\n- tanh:\n  from: input", ["a"]),
+    "only the end of a row is named": ("- relu\n- tanh:\n  name: b\n- abs:\n  from: input", ["b"]),
+    "a branch whose name nobody uses": ("- layers: [relu, tanh]\n  name: g\n- abs:\n  from: input", ["g.tanh1"]),
+    "an output of a split": ("- split: 3\n  name: s\n- relu:\n  from: s.0", ["s"]),
+    "used by `like` alone": ("- maxpool: 2\n  name: m\n- upsample: 3\n  from: input\n- crop: {like: m}", []),
+    "shared layers are judged by themselves": ("- tanh:\n  name: t\n- share: t\n- abs:\n  from: input", ["share1"]),
+}
+
+
+@pytest.mark.parametrize(("layers", "dead"), DEAD.values(), ids=DEAD)
+def test_dead_layers(layers: str, dead: list[str]) -> None:
+    assert [d.layer for d in plan(net(layers)).diagnostics if d.code == "R401"] == dead
+
+
+def test_a_dead_input_is_found() -> None:
+    head = "cnnplan: 1\nname: net\ninputs: {a: [3, 4, 4], b: [3, 4, 4]}\n"
+    (finding,) = plan(net("- relu:\n  from: a", head=head)).diagnostics
+    assert (finding.code, finding.start) == ("R401", (3, 27))
+    assert "'b'" in finding.message
+
+
+# 3·4·9 + 4 = 112 parameters, 3·4·9·36 = 3,888 MACs
+CONV = "- conv: {out_channels: 4, kernel_size: 3}"
+BUDGETS = {
+    "{parameters: 112}": [],
+    "{parameters: 111}": ["112 parameters exceed the budget of 111"],
+    "{macs: 3888}": [],
+    "{macs: 3.8K}": ["3,888 MACs exceed the budget of 3,800"],
+    "{macs: 3.9K, parameters: 0.1K}": ["112 parameters exceed the budget of 100"],
+    "{parameters: {at_least: 112}}": [],
+    "{parameters: {at_least: 113}}": ["112 parameters are below the budget's 113"],
+    "{macs: {at_least: 1K, at_most: 3K}, parameters: {at_most: 1}}": [
+        "3,888 MACs exceed the budget of 3,000",
+        "112 parameters exceed the budget of 1",
+    ],
+    "{parameters: =2 * 50}": ["112 parameters exceed the budget of 100"],
+}
+
+
+@pytest.mark.parametrize(("budget", "messages"), BUDGETS.items())
+def test_budgets(budget: str, messages: list[str]) -> None:
+    diagnostics = plan(net(CONV, more=f"budget: {budget}")).diagnostics
+    assert [d.message for d in diagnostics] == messages
+    assert {d.severity for d in diagnostics} <= {"error"}
+
+
+@pytest.mark.parametrize(
+    ("lint", "codes"),
+    [
+        ("{}", ["R401", "P709"]),
+        ("{ignore: [R401]}", ["P709"]),
+        ("{ignore: [P709]}", ["R401"]),
+        ("{ignore: [P, R]}", []),
+        ("{ignore: [R4]}", ["P709"]),
+        ("{select: [R]}", ["R401"]),
+        ("{select: [R, P], ignore: [R401]}", ["P709"]),
+        ("{select: [G]}", []),
+    ],
+)
+def test_a_spec_chooses_its_rules(lint: str, codes: list[str]) -> None:
+    spec = net("- relu:\n  name: a\n- conv: {out_channels: 4, kernel_size: 3}\n  from: input", more=f"lint: {lint}")
+    assert sorted(found(spec.replace("layers:", "budget: {parameters: 1}\nlayers:"))) == sorted(codes)
+
+
+def test_errors_of_the_language_cannot_be_ignored() -> None:
+    with pytest.raises(cnnplan.SpecError):
+        plan(net("- rel", more="lint: {ignore: [Y913]}"))
