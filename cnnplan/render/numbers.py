@@ -14,7 +14,7 @@ def exact(n: int) -> str:
 def short(n: int) -> str:
     """15.47 G, 86.70 M, 912; nothing for 0."""
     for unit, name in _COUNTS:
-        if n >= unit:
+        if n >= unit - unit // 200_000:  # where the unit below would be rounded to 1000.00
             return f"{n / unit:.2f} {name}"
     return str(n) if n else ""
 
