@@ -19,7 +19,7 @@ from cnnplan.diagnostics import Report
 from cnnplan.elaborate import elaborate
 from cnnplan.errors import ExpressionError, SpecError, UsageError
 from cnnplan.grammar import read_spec
-from cnnplan.source import MAX_BYTES, Scalar, decode, from_data, parse
+from cnnplan.source import MAX_BYTES, Scalar, decode, parse
 from cnnplan.spec import Given
 
 if TYPE_CHECKING:
@@ -208,6 +208,8 @@ def read(spec: str | Path | Mapping[str, Any]) -> tuple[str | bytes, str]:
     if isinstance(spec, str | Path):
         return read_file(Path(spec)), str(spec)
     if isinstance(spec, dict):
+        from cnnplan.dict_specs import from_data
+
         return from_data(spec), "<dict>"
     raise UsageError(f"a spec is a path, a text or a dict, not {type(spec).__name__}")
 
@@ -276,9 +278,7 @@ def overrides(variables: Mapping[str, Any]) -> dict[str, Given]:
     """
     found = {}
     for name, value in variables.items():
-        text = from_data({"value": value.text if isinstance(value, YamlText) else value}).rstrip("\n")
-        if isinstance(value, YamlText):
-            text = f"value: {value.text}"
+        text = f"value: {value.text}" if isinstance(value, YamlText) else _as_text(value)
         report = Report(f"--set {name}")
         top = parse(text + "\n", report)
         node = top.get("value") if top else None
@@ -291,6 +291,12 @@ def overrides(variables: Mapping[str, Any]) -> dict[str, Given]:
         except ExpressionError as error:
             raise UsageError(f"--set {name}: {error.message}") from None
     return found
+
+
+def _as_text(value: object) -> str:
+    from cnnplan.dict_specs import from_data
+
+    return from_data({"value": value}).rstrip("\n")
 
 
 class YamlText(NamedTuple):

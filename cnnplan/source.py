@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 import yaml  # noqa: TID251 - this is the one place
 
 from cnnplan.diagnostics import Position, Related, Report
-from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from collections.abc import Mapping as MappingType
 
 MAX_BYTES = 2_000_000
 MAX_NODES = 150_000
@@ -31,14 +29,14 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_WORDS: dict[str, bool | None] = {
+WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
     **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
 }
 _NUMBER_STARTS = frozenset("0123456789+-.")
 # Control characters, and what YAML 1.1 takes for the end of a line and YAML 1.2 does not.
-_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _QUOTED = re.compile("'[^']*'|\"[^\"]*\"")
 _QUOTE = re.compile("['\"]")
 LINE_BREAK = re.compile("\r\n|[\n\r]")
@@ -177,7 +175,7 @@ def parse(text: str, report: Report) -> Mapping | None:
     """The nodes of one YAML document whose top is a mapping; None where that cannot be had."""
     if len(text) > MAX_BYTES and decode(text.encode("utf-8", "replace"), report) is None:
         return None
-    if bad := _REFUSED.search(text):
+    if bad := REFUSED.search(text):
         lines = LINE_BREAK.split(text[: bad.start()])
         at = Position(len(lines), len(lines[-1]) + 1)
         code = f"{ord(bad.group()):04X}"
@@ -298,8 +296,8 @@ class _Reader:
         plain = not event.style
         node = Scalar(event.start_mark, event.end_mark, text, text, plain, flow)
         if plain:
-            if text in _WORDS:
-                node.value = _WORDS[text]
+            if text in WORDS:
+                node.value = WORDS[text]
             elif text[0] in _NUMBER_STARTS:
                 node.value = self.number(text, node)
         return node
@@ -395,46 +393,3 @@ def describe(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     return str(value)
-
-
-def from_data(data: MappingType[Any, Any]) -> str:
-    """A spec given as a dict, as the YAML text that stands for it.
-
-    Raises:
-        UsageError: the data hold something other than dicts, lists, numbers, texts, booleans and
-            None, or are nested too deeply.
-    """
-    import json
-
-    lines: list[str] = []
-
-    def write(value: object, indent: str, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise UsageError(f"the spec is nested more than {MAX_DEPTH} levels deep")
-        if isinstance(value, dict) and value:
-            for key, item in value.items():
-                lines.append(f"{indent}{leaf(key)}:")
-                write(item, indent + "  ", depth + 1)
-        elif isinstance(value, list | tuple) and value:
-            for item in value:
-                lines.append(f"{indent}-")
-                write(item, indent + "  ", depth + 1)
-        else:
-            lines[-1:] = [f"{lines[-1]} {leaf(value)}"] if lines else [leaf(value)]
-
-    def leaf(value: object) -> str:
-        if isinstance(value, str):
-            plain = re.fullmatch(r"=?[A-Za-z_][\w. -]*", value) and value not in _WORDS
-            if plain and value == value.strip():
-                return value
-            return _REFUSED.sub(lambda c: f"\\u{ord(c.group()):04x}", json.dumps(value, ensure_ascii=False))
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"a spec holds no number that is not finite: {value}")
-        if value is None or isinstance(value, bool | int | float):
-            return json.dumps(value)
-        if isinstance(value, dict | list | tuple):
-            return "{}" if isinstance(value, dict) else "[]"
-        raise UsageError(f"a spec holds no {type(value).__name__}: {value!r:.60}")
-
-    write(data, "", 0)
-    return "\n".join(lines) + "\n"

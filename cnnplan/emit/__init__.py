@@ -2,8 +2,10 @@
 
     structure   which scopes are plain chains, which uses of a block can share a class
     solver      numbers that differ between the uses, as constructor arguments and expressions
-    classes     the constructor of a class        forward   its `forward`
-    weights     how the weights start             module    the file as a whole
+    classes     the constructor of a class, drafted in `draft`; `placing` puts modules into their scope
+    forward     its `forward`; `lines` folds the statements and names the variables
+    weights     how the weights start
+    module      the file as a whole
     calls, layout, names   text
 
 Nothing of a spec's text reaches the source but names that were checked, numbers, and its

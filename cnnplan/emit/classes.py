@@ -3,92 +3,35 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from cnnplan.emit.calls import literal
-from cnnplan.emit.layout import Call, statement
+from cnnplan.emit.layout import Call
 from cnnplan.emit.names import local
-from cnnplan.emit.solver import Argument, Inexpressible, Site, Solver, same
-from cnnplan.emit.structure import copies_end, is_chain, is_closed_merge, part_of
+from cnnplan.emit.placing import Placed, Placing, Ran, beside, ran, setting
+from cnnplan.emit.solver import Inexpressible, Site, Solver, same
+from cnnplan.emit.structure import NUMBERED, copies_end, first_part, is_chain, is_closed_merge, joined, part_of
 from cnnplan.ops.base import Inline, Module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from cnnplan.emit.draft import Draft
     from cnnplan.emit.structure import Rules
     from cnnplan.expressions import Expression
     from cnnplan.graph import Copy, Scope, Step
     from cnnplan.ops.base import Argument as TorchArgument
     from cnnplan.spec import Branch, Given, Item
 
-_NUMBERED = re.compile(r"(.*?)(\d+)")
 
-
-class Draft:
-    """A class being written.
-
-    Attributes:
-        name: its name in the source.
-        uses: the scopes that it runs: the uses of one block, or the network.
-        chain: whether it is an nn.Sequential and needs no `forward`.
-        arguments: of its constructor, in order.
-        lines: the body of the constructor.
-        helpers: classes of cnnplan.layers that it needs.
-    """
-
-    def __init__(self, name: str, uses: Sequence[Scope], chain: bool) -> None:
-        self.name = name
-        self.uses = uses
-        self.chain = chain
-        self.arguments: list[Argument] = []
-        self.lines: list[str] = []
-        self.forward: list[str] = []
-        self.helpers: set[str] = set()
-
-    @property
-    def word(self) -> str:
-        """The block's name."""
-        return self.uses[0].label
-
-
-class Placed(NamedTuple):
-    """A copy of an item at one site; `inside` is the path of the scope around it."""
-
-    site: Site
-    copy: Copy
-    inside: str
-
-
-class Ran(NamedTuple):
-    """A list of items as it ran at one site."""
-
-    site: Site
-    steps: Mapping[int, Step]
-    inside: str
-
-
-def ran(site: Site, steps: Sequence[Step], inside: str) -> Ran:
-    """The steps of a list, found by their item."""
-    return Ran(site, {id(step.item): step for step in steps}, inside)
-
-
-class Constructor:
+class Constructor(Placing):
     """Writes the constructor of one class.
 
     Raises Inexpressible where the uses differ too much for one class.
     """
 
     def __init__(self, draft: Draft, rules: Rules, classes: Mapping[str, tuple[Draft, int]]) -> None:
-        self.draft = draft
-        self.rules = rules
+        super().__init__(draft, rules)
         self.classes = classes
-        self.solver = Solver(draft.uses)
-        self.shape = ""
-        self.commented = True
-        self.held: set[str] = set()  # variables that hold a group or merge while it is built
-        self.copied = False  # inside the copies of a group without a name
-        self.frozen = False  # inside a group without a name that the spec freezes
 
     def write(self) -> None:
         """Fill the draft's arguments and lines."""
@@ -131,16 +74,6 @@ class Constructor:
         with self.inside(frozen=False, copied=False):
             self.items(items, runs, target, indent)
 
-    @contextmanager
-    def inside(self, frozen: bool, copied: bool) -> Iterator[None]:
-        """What holds for the items of an inner list, and no longer, whatever happens there."""
-        outer = self.frozen, self.copied
-        self.frozen, self.copied = frozen, copied
-        try:
-            yield
-        finally:
-            self.frozen, self.copied = outer
-
     def optional(self, item: Item, placed: Sequence[Placed], sites: Sequence[Site], target: str, indent: int) -> None:
         """An item that some of the uses leave out."""
         if len(placed) < len(sites):
@@ -152,15 +85,6 @@ class Constructor:
                 self.copy(item, placed, target, indent + 4)
             return
         self.copy(item, placed, target, indent)
-
-    @contextmanager
-    def silent(self) -> Iterator[None]:
-        """No shapes as comments: they would be those of some of the uses alone."""
-        outer, self.commented = self.commented, False
-        try:
-            yield
-        finally:
-            self.commented = outer
 
     def condition(
         self, present: Sequence[bool], sites: Sequence[Site], name: str, hint: Expression | None, indent: int
@@ -262,7 +186,7 @@ class Constructor:
             if len(step.copies) <= first:
                 continue
             name = first_part(step.copies[first], r.inside)
-            match = _NUMBERED.fullmatch(name or "")
+            match = NUMBERED.fullmatch(name or "")
             found.add(int(match[2]) if match else first)
         return found.pop() if len(found) == 1 else first
 
@@ -415,103 +339,6 @@ class Constructor:
             inner = f'{target}.get_submodule("{branch.name}")'
         self.own(branch.items, [ran(site, scope.steps, scope.path) for site, scope in here], inner, indent)
 
-    # ---------------------------------------------------------------- statements
-
-    def holder(
-        self, item: Item, placed: Sequence[Placed], kind: str, target: str, indent: int, options: str = ""
-    ) -> str:
-        """Create what holds the layers of a group or merge; the source that names it."""
-        parts = self.parts_of(placed)
-        if len(set(parts)) == 1 and parts[0].isidentifier():
-            self.add(indent, f"{target}.{parts[0]} = {kind}({options})")
-            return f"{target}.{parts[0]}"
-        variable = local(item.name or item.word, {*self.solver.taken, *placed[0].site.loop, *self.held})
-        self.held.add(variable)
-        self.add(indent, f"{variable} = {kind}({options})")
-        return variable
-
-    def hold(self, item: Item, placed: Sequence[Placed], inner: str, target: str, indent: int) -> None:
-        """Register what `holder` kept in a variable; freeze it where the spec says so."""
-        if self.freezes(item):
-            self.add(indent, f"{inner}.requires_grad_(False)")
-        if "." not in inner:
-            self.held.discard(inner)
-            self.place(target, self.parts_of(placed), [p.site for p in placed], inner, indent, "")
-
-    def parts_of(self, placed: Sequence[Placed]) -> list[str]:
-        return [part_of(p.copy.scope.path, p.inside) for p in placed if p.copy.scope]
-
-    def place(
-        self, target: str, parts: Sequence[str], sites: Sequence[Site], code: str | Call, indent: int, shape: str
-    ) -> None:
-        """The statement that makes `code` the child `parts` of `target`."""
-        comment = ""
-        if shape and shape != self.shape and self.commented:
-            comment = self.shape = shape
-        if len(set(parts)) == 1 and parts[0].isidentifier():
-            head = f"{target}.{parts[0]} = "
-            self.add(
-                indent,
-                Call(head + code.head, code.arguments, code.tail) if isinstance(code, Call) else head + code,
-                comment,
-            )
-        elif all(part.isdecimal() for part in parts):
-            self.add(indent, Call(f"{target}.append(", (code,)), comment)
-        elif "." in parts[0]:  # a named item in the copies of a group: its copies are in a list
-            name, _, number = parts[0].partition(".")
-            if len(set(parts)) > 1:
-                raise Inexpressible(name)
-            if number == "0":
-                self.add(indent, f"{target}.{name} = nn.ModuleList()")
-            self.add(indent, Call(f"{target}.{name}.append(", (code,)), comment)
-        else:
-            name = self.numbered(parts, sites)
-            self.add(indent, Call(f"{target}.add_module(", (name, code)), comment)
-
-    def numbered(self, parts: Sequence[str], sites: Sequence[Site]) -> str:
-        """The source of a name whose number depends on a loop variable."""
-        matches = [_NUMBERED.fullmatch(part) for part in parts]
-        words = {m[1] for m in matches if m}
-        if not all(matches) or len(words) != 1:
-            raise Inexpressible(parts[0])
-        memo, arguments = list(self.solver.memo), dict(self.solver.arguments)
-        number = self.solver.solve([int(m[2]) for m in matches if m], sites, "number")
-        self.solver.memo = memo
-        if self.solver.arguments != arguments:
-            raise Inexpressible(parts[0])
-        return f'f"{words.pop()}{{{number}}}"'
-
-    def freezes(self, item: Item) -> bool:
-        return item.trainable is False or self.frozen
-
-    def freeze(self, target: str, parts: Sequence[str], sites: Sequence[Site], indent: int) -> None:
-        if len(set(parts)) == 1 and parts[0].isidentifier():
-            self.add(indent, f"{target}.{parts[0]}.requires_grad_(False)")
-        elif all(part.isdecimal() for part in parts):
-            self.add(indent, f"{target}[-1].requires_grad_(False)")
-        elif "." in parts[0]:
-            self.add(indent, f"{target}.{parts[0].partition('.')[0]}[-1].requires_grad_(False)")
-        else:
-            self.add(indent, f"{target}.get_submodule({self.numbered(parts, sites)}).requires_grad_(False)")
-
-    def add(self, indent: int, code: str | Call, comment: str = "") -> None:
-        self.draft.lines += statement(indent, code, comment)
-
-
-def beside(target: str, parts: Sequence[str], suffix: str) -> tuple[str, list[str]]:
-    """Where modules that run around layers are put, and their names: `conv1_pad`, `stage_pad0`."""
-    if parts[0].isdecimal():  # beside the list that holds the copies
-        owner, _, name = target.rpartition(".")
-        return owner, [f"{name}{suffix}{number}" for number in parts]
-    return target, [f"{name}{suffix}{number}" for name, _, number in (part.partition(".") for part in parts)]
-
-
-def setting(target: str, name: str, code: str) -> str:
-    """The statement that registers a child, whatever its name."""
-    if name.isidentifier():
-        return f"{target}.{name} = {code}"
-    return f'{target}.add_module("{name}", {code})'
-
 
 def _items(scope: Scope) -> Sequence[Item]:
     if scope.block:
@@ -521,25 +348,6 @@ def _items(scope: Scope) -> Sequence[Item]:
 
 def _is_default(argument: TorchArgument) -> bool:
     return same(argument.value, argument.default)
-
-
-def _one(found: Sequence[str]) -> str:
-    """The text that all agree on, or none."""
-    return found[0] if len(set(found)) == 1 else ""
-
-
-def joined(inside: str, name: str) -> str:
-    """The dotted name of a part of a scope; the root scope has no name of its own."""
-    return f"{inside}.{name}" if inside else name
-
-
-def first_part(copy: Copy, inside: str) -> str | None:
-    """The name, below the scope around it, of the first thing that a copy puts there."""
-    if copy.node:
-        return part_of(copy.node.path, inside)
-    if copy.scope:
-        return part_of(copy.scope.path, inside)
-    return first_part(copy.steps[0].copies[0], inside) if copy.steps else None
 
 
 def _uses_counter(item: Item, counter: str) -> bool:
@@ -552,28 +360,6 @@ def _uses_counter(item: Item, counter: str) -> bool:
     return any(_uses_counter(i, counter) for i in inner)
 
 
-def annotation(values: Sequence[Any]) -> str:
-    """The type of an argument, from its values."""
-    kinds = {type(v) for v in values}
-    if kinds <= {int}:
-        return "int"
-    if kinds <= {int, float}:
-        return "float"
-    if kinds == {bool}:
-        return "bool"
-    if kinds == {str}:
-        return "str"
-    if kinds == {tuple}:
-        return "tuple[int, ...]"
-    return " | ".join(
-        sorted("None" if k is type(None) else "tuple[int, ...]" if k is tuple else k.__name__ for k in kinds)
-    )
-
-
-def signature_of(draft: Draft) -> Call:
-    """`def __init__(self, …) -> None:`"""
-    arguments = [
-        f"{a.name}: {annotation(a.values)}" + (f" = {literal(a.default)}" if a.has_default else "")
-        for a in draft.arguments
-    ]
-    return Call("def __init__(", ("self", *arguments), ") -> None:")
+def _one(found: Sequence[str]) -> str:
+    """The text that all agree on, or none."""
+    return found[0] if len(set(found)) == 1 else ""

@@ -1,69 +1,27 @@
 """The `forward` of a class that is no plain chain.
 
-First one statement for each layer, over values; then those that only feed the next are folded into
-it; then every value gets a variable: its name in the spec, `x` where nothing else still needs the
-old `x`, else the name of its layer.
+One statement for each layer, over values; `lines` folds them and names the variables.
 """
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnnplan.emit.calls import inline_text
-from cnnplan.emit.classes import first_part, joined
 from cnnplan.emit.layout import WIDTH, Call, statement, width
+from cnnplan.emit.lines import Line, Parts, fold, listed, render
 from cnnplan.emit.names import local
-from cnnplan.emit.structure import copies_end, is_chain, is_closed_merge, part_of
-from cnnplan.graph import Value
+from cnnplan.emit.structure import NUMBERED, copies_end, first_part, is_chain, is_closed_merge, joined, part_of
 from cnnplan.ops.base import Inline, Module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from cnnplan.emit.structure import Rules
-    from cnnplan.graph import Copy, Node, Scope, Step
+    from cnnplan.graph import Copy, Node, Scope, Step, Value
     from cnnplan.spec import Item
-
-Parts = list["str | Value"]
-
-FOLDED = 84
-"""Statements are folded into the next as long as it stays this short."""
-
-_NUMBERED = re.compile(r"(.*?)(\d+)")
-
-
-class Line:
-    """One statement: `targets = parts`.
-
-    Attributes:
-        binary: whether the parts are operands, which need brackets inside other operands.
-        depth: how many statements are folded into it.
-        names: what the spec calls the targets, if it names them.
-        rest: further lines that stand before it (a function to recompute), or behind it (a loop).
-    """
-
-    def __init__(
-        self,
-        targets: tuple[Value, ...],
-        parts: Parts,
-        *,
-        binary: bool = False,
-        word: str = "",
-        names: str | None = None,
-    ) -> None:
-        self.targets = targets
-        self.parts = parts
-        self.binary = binary
-        self.word = word
-        self.name = names
-        self.depth = 1
-        self.function: tuple[str, tuple[Value, ...], list[Line], tuple[Value, ...]] | None = None
-        self.loop: tuple[str, str] | None = None
-
-    def used(self) -> Iterator[Value]:
-        return (part for part in self.parts if isinstance(part, Value))
 
 
 class Forward:
@@ -84,7 +42,7 @@ class Forward:
         scope = self.scope
         self.steps(scope.steps, scope.path, "self")
         ends = scope.outputs
-        self.lines.append(Line((), _listed(ends), word="return"))
+        self.lines.append(Line((), listed(ends), word="return"))
         names = ["x"] if len(scope.inputs) == 1 else [v.name.rpartition(".")[2] for v in scope.inputs]
         if scope.block and scope.block.inputs:
             names = list(scope.block.inputs)
@@ -164,11 +122,11 @@ class Forward:
             opening, closing = f"{opening}{around(name, self.rules.pad)}(", "))"
         if rule.after:
             opening, closing = f"{around(name, self.rules.flatten)}({opening}", f"{closing})"
-        parts = [opening, *_listed(node.inputs), closing]
+        parts = [opening, *listed(node.inputs), closing]
         self.lines.append(Line(node.outputs, parts, word=part_of(node.path, inside), names=named))
 
     def call(self, name: str, inputs: Sequence[Value], outputs: tuple[Value, ...], item: Item) -> None:
-        parts: Parts = [f"{name}(", *_listed(inputs), ")"]
+        parts: Parts = [f"{name}(", *listed(inputs), ")"]
         self.lines.append(Line(outputs, parts, word=name.rpartition(".")[2], names=self.name_of(item)))
 
     def name_of(self, item: Item) -> str | None:
@@ -193,7 +151,7 @@ class Forward:
                 continue
             part = branch.name if branch.name.isidentifier() else f'get_submodule("{branch.name}")'
             if is_chain(ran, self.rules):
-                parts: Parts = [f"{name}.{part}(", *_listed(ran.inputs), ")"]
+                parts: Parts = [f"{name}.{part}(", *listed(ran.inputs), ")"]
                 word = branch.name if branch.name.isidentifier() else f"branch{branch.name}"
                 self.lines.append(Line(ran.outputs, parts, word=word))
             else:
@@ -220,7 +178,7 @@ class Forward:
         first: int | None = None
         calls = []
         for column in zip(*(row or [] for row in rows), strict=True):
-            matches = [_NUMBERED.fullmatch(part) for part in column]
+            matches = [NUMBERED.fullmatch(part) for part in column]
             if not all(matches) or len({m[1] for m in matches if m}) != 1:
                 return None
             numbers = [int(m[2]) for m in matches if m]
@@ -268,10 +226,10 @@ class Forward:
         simple = len(inner) == 1 and inner[0].depth == 1 and inner[0].loop is None and inner[0].function is None
         if simple and re.fullmatch(r"self[\w.\[\]]*\(", str(inner[0].parts[0])):
             function = str(inner[0].parts[0])[:-1]
-            line = Line(outputs, [f"checkpoint({function}, ", *_listed(read), ", use_reentrant=False)"])
+            line = Line(outputs, [f"checkpoint({function}, ", *listed(read), ", use_reentrant=False)"])
         else:
             name = local(f"run_{item.name or item.word}", self.functions)
-            line = Line(outputs, [f"checkpoint({name}, ", *_listed(read), ", use_reentrant=False)"])
+            line = Line(outputs, [f"checkpoint({name}, ", *listed(read), ", use_reentrant=False)"])
             line.function = (name, read, inner, outputs)
         line.word, line.name = item.word, self.name_of(item)
         line.depth = 9  # not to be folded into the next
@@ -297,134 +255,3 @@ def around(name: str, suffix: str) -> str:
         return f"{name}{suffix}"
     head, _, number = name[:-1].rpartition("[")
     return f"{head}{suffix}{number}"
-
-
-def _listed(values: Sequence[Value]) -> Parts:
-    parts: Parts = []
-    for value in values:
-        parts += [", ", value] if parts else [value]
-    return parts
-
-
-# -------------------------------------------------------------------- folding
-
-
-def fold(lines: list[Line]) -> list[Line]:
-    """Statements whose only use is in the next one, folded into it."""
-    uses: dict[Value, int] = {}
-    for line in lines:
-        for value in line.used():
-            uses[value] = uses.get(value, 0) + 1
-    done: list[Line] = []
-    for line in lines:
-        before = done[-1] if done else None
-        if before and len(before.targets) == 1 and _may_fold(before, line, uses):
-            (value,) = before.targets
-            at = line.parts.index(value)
-            line.parts[at : at + 1] = before.parts
-            line.depth += before.depth
-            done.pop()
-        done.append(line)
-    return done
-
-
-def _may_fold(before: Line, line: Line, uses: Mapping[Value, int]) -> bool:
-    (value,) = before.targets
-    if uses.get(value) != 1 or value not in line.parts or before.name or before.loop or before.function:
-        return False
-    if line.loop or line.function or before.depth + line.depth > 3 + (line.word == "return"):
-        return False
-    if before.binary and not re.match(r"^self[\w.\[\]]*\($", str(line.parts[0])) and line.word != "return":
-        return False
-    if line.word == "return" and len([p for p in line.parts if isinstance(p, Value)]) > 1 and before.binary:
-        return False
-    return sum(4 if isinstance(p, Value) else len(p) for p in (*before.parts, *line.parts)) < FOLDED - 16
-
-
-# -------------------------------------------------------------------- variables
-
-
-def render(lines: list[Line], given: Mapping[Value, str], indent: int) -> list[str]:
-    """The lines as source, every value in a variable."""
-    last: dict[Value, int] = {}
-    for index, line in enumerate(lines):
-        for value in line.used():
-            last[value] = index
-    names = dict(given)
-    holder = {name: value for value, name in given.items()}
-    taken = set(given.values())
-    shape = str(next(iter(given)).shape) if given else ""
-    out: list[str] = []
-    for index, line in enumerate(lines):
-        targets = [_variable(v, line, i, index, last, holder, taken) for i, v in enumerate(line.targets)]
-        code = "".join(names[p] if isinstance(p, Value) else p for p in line.parts)
-        if line.function:
-            out += _function(line.function, indent)
-        for value, name in zip(line.targets, targets, strict=True):
-            names[value] = name
-            holder[name] = value
-        if line.word == "return":
-            out += _statement(indent, "return ", code, line, names, "")
-            continue
-        now = str(line.targets[0].shape)
-        comment = now if now != shape else ""
-        shape = now
-        if line.loop:
-            if code != targets[0]:
-                out.append(f"{' ' * indent}{targets[0]} = {code}")
-            out.append(f"{' ' * indent}{line.loop[0]}")
-            out += statement(indent + 4, f"{targets[0]} = {line.loop[1].replace('{x}', targets[0])}", comment)
-        else:
-            out += _statement(indent, f"{', '.join(targets)} = ", code, line, names, comment)
-    return out
-
-
-def _variable(
-    value: Value, line: Line, port: int, index: int, last: Mapping[Value, int], holder: dict[str, Any], taken: set[str]
-) -> str:
-    if value not in last:
-        return "_"
-    wanted = line.name or "x"
-    if len(line.targets) > 1:
-        wanted = f"{line.name or line.word}_{port}"
-    old = holder.get(wanted)
-    if old is not None and last.get(old, -1) > index:
-        wanted = re.sub(r"\W+", "_", line.word).strip("_") or "y" if wanted == "x" else wanted
-        old = holder.get(wanted)
-    if old is not None and last.get(old, -1) <= index:
-        return wanted
-    return local(wanted[:32], taken) if wanted not in ("x",) or "x" in taken else _take("x", taken)
-
-
-def _take(name: str, taken: set[str]) -> str:
-    taken.add(name)
-    return name
-
-
-def _function(function: tuple[str, tuple[Value, ...], list[Line], tuple[Value, ...]], indent: int) -> list[str]:
-    """A function that holds what is to be recomputed."""
-    name, read, inner, outputs = function
-    taken: set[str] = set()
-    given = {v: local("x" if not i else f"x{i}", taken) for i, v in enumerate(read)}
-    result = "Tensor" if len(outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(outputs))}]"
-    head = Call(f"def {name}(", tuple(f"{n}: Tensor" for n in given.values()), f") -> {result}:")
-    body = [*inner, Line((), _listed(outputs), word="return")]
-    return ["", *statement(indent, head), *render(fold(body), given, indent + 4), ""]
-
-
-def _statement(indent: int, head: str, code: str, line: Line, names: Mapping[Value, str], comment: str) -> list[str]:
-    """One statement; broken at its arguments where it is too long."""
-    flat = f"{head}{code}"
-    if indent + width(flat) <= WIDTH:
-        return statement(indent, flat, comment)
-    inputs = tuple(names[v] for v in line.used())
-    if line.binary or line.depth > 1:
-        return statement(indent, Call(f"{head}(", (code,), ")"), comment)
-    if isinstance(line.parts[0], str) and line.parts[0].endswith("[") and isinstance(line.parts[-1], str):
-        first = Call("[", inputs, "]")
-        rest = line.parts[-1].strip("])").strip(", ")
-        opening = line.parts[0][:-1]
-        return statement(indent, Call(f"{head}{opening}", (first, rest) if rest else (first,), ")"), comment)
-    if isinstance(line.parts[0], str) and line.parts[0].endswith("("):
-        return statement(indent, Call(f"{head}{line.parts[0]}", inputs, ")"), comment)
-    return statement(indent, flat, comment)

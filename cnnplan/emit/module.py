@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.emit.calls import helper_text
-from cnnplan.emit.classes import Constructor, Draft, signature_of
+from cnnplan.emit.classes import Constructor
+from cnnplan.emit.draft import Draft, signature_of
 from cnnplan.emit.forward import Forward
 from cnnplan.emit.layout import docstring, prose, statement
 from cnnplan.emit.names import ClassNames, camel

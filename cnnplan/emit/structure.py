@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from cnnplan.graph import Copy, Graph, Node, Scope, Step, Value
 
+NUMBERED = re.compile(r"(.*?)(\d+)")
+"""A name with a number: what comes before it, and the number."""
+
 Signature = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
@@ -133,6 +136,20 @@ def block_scopes(graph: Graph) -> dict[str, list[Scope]]:
 def part_of(name: str, scope: str) -> str:
     """The name of a layer below its scope."""
     return name[len(scope) + 1 :] if scope else name
+
+
+def joined(inside: str, name: str) -> str:
+    """The dotted name of a part of a scope; the root scope has no name of its own."""
+    return f"{inside}.{name}" if inside else name
+
+
+def first_part(copy: Copy, inside: str) -> str | None:
+    """The name, below the scope around it, of the first thing that a copy puts there."""
+    if copy.node:
+        return part_of(copy.node.path, inside)
+    if copy.scope:
+        return part_of(copy.scope.path, inside)
+    return first_part(copy.steps[0].copies[0], inside) if copy.steps else None
 
 
 def signature(scope: Scope, rules: Rules, classes: dict[str, Any]) -> Signature:
