@@ -48,7 +48,7 @@ CODES: dict[str, Code] = {
     "Y901": Code("unknown-key", ERROR, "a key that the language does not know here"),
     "Y902": Code("duplicate-key", ERROR, "a key given twice in one mapping"),
     "Y907": Code("missing-version", ERROR, "`cnnplan: 1` is missing or names another version"),
-    "Y908": Code("invalid-yaml", ERROR, "the file is not one YAML document in UTF-8"),
+    "Y908": Code("invalid-yaml", ERROR, "the file is not one YAML document of plain text in UTF-8"),
     "Y909": Code("unsupported-yaml", ERROR, "anchors, aliases, tags, `<<` and complex keys are refused"),
     "Y910": Code("limit-exceeded", ERROR, "the spec is larger than any network needs"),
     "Y911": Code("invalid-value", ERROR, "a value of the wrong type or outside its range"),

@@ -31,8 +31,8 @@ _CALLS: dict[str, str] = {
     "glorot": "nn.init.xavier_normal_(module.weight)",
 }
 _WORDS = {
-    "he": "He initialization, for the ReLU that follows",
-    "leaky": "He initialization, for the leaky ReLU that follows",
+    "he": "He initialization, for ReLU and its kin",
+    "leaky": "He initialization, for leaky ReLU",
     "lecun": "LeCun initialization, for SELU",
     "glorot": "Glorot initialization",
 }

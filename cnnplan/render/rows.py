@@ -197,6 +197,8 @@ def described(op: Op) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_plain, value))}]"
     return str(value)

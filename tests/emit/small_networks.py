@@ -1,5 +1,15 @@
 """Small specs picked by hand: each has a feature that the emitted source must get right."""
 
+from functools import cache
+from textwrap import dedent
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import cnnplan
+from cnnplan.planning import Plan
+
 SPECS = {
     "chain": """
         cnnplan: 1
@@ -426,3 +436,50 @@ SPECS = {
         outputs: [kept, logits]
         """,
 }
+SPECS = {name: dedent(text) for name, text in SPECS.items()}
+NAMES = tuple(SPECS)
+
+
+@cache
+def plan(name: str) -> Plan:
+    """The plan of a small network."""
+    return cnnplan.plan(SPECS[name])
+
+
+def build(name: str, seed: int = 0) -> nn.Module:
+    """The model of a small network, whose weights and statistics all matter to its output."""
+    torch.manual_seed(seed)
+    return disturbed(cnnplan.build(SPECS[name]))
+
+
+@torch.no_grad()
+def disturbed(model: nn.Module) -> nn.Module:
+    """The model, with other numbers than those that its layers start with."""
+    for name, tensor in model.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        if "running_var" in name:
+            tensor.uniform_(0.5, 1.5)
+        elif tensor.dim() < 2 or "layer_scale" in name or "scale1" in name:
+            tensor.add_(torch.randn_like(tensor), alpha=0.2)
+    return model
+
+
+def inputs(name: str, batch: int = 2, device: str = "cpu") -> list[Tensor]:
+    """Random inputs of a small network."""
+    return [
+        torch.randint(0, 50, (batch, *v.shape), device=device)
+        if v.dtype == "int64"
+        else torch.randn(batch, *v.shape, device=device)
+        for v in plan(name).graph.inputs
+    ]
+
+
+def outputs(name: str) -> list[tuple[int, ...]]:
+    """The planned shapes of the outputs, of one sample."""
+    return [tuple(v.shape) for v in plan(name).graph.outputs.values()]
+
+
+def listed(y: Any) -> list[Tensor]:
+    """What a model gives, as a list."""
+    return [y] if isinstance(y, Tensor) else list(y)
