@@ -27,7 +27,7 @@ TABLE: dict[str, Row] = {
         "nn.SELU",
         "Klambauer et al. 2017, arXiv:1706.02515",
     ),
-    "silu": Row("x / (1 + exp(-x))", 4, INPUT, "nn.SiLU", "Elfwing et al. 2017, arXiv:1702.03118"),
+    "silu": Row("x / (1 + exp(-x))", 3, INPUT, "nn.SiLU", "Elfwing et al. 2017, arXiv:1702.03118"),
     "mish": Row("x * tanh(log(1 + exp(x)))", 5, INPUT, "nn.Mish", "Misra 2019, arXiv:1908.08681"),
     "hardswish": Row("x * min(max(0, x + 3), 6) / 6", 4, INPUT, "nn.Hardswish", "Howard et al. 2019, arXiv:1905.02244"),
     "hardsigmoid": Row(

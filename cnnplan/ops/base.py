@@ -249,6 +249,22 @@ def per_axis(kind: str, name: str, value: PerAxis, x: Shape) -> tuple[int, ...]:
     return value
 
 
+def require_one(op: Op, *names: str) -> None:
+    """Refuse anything but exactly one of these arguments.
+
+    Raises:
+        ShapeError: none is given, or several are.
+    """
+    given = [name for name in names if getattr(op, name) is not None]
+    if len(given) != 1:
+        choices = f"{', '.join(names[:-1])} and {names[-1]}"
+        raise ShapeError(
+            "Y911" if given else "Y912",
+            f"'{op.kind}' needs exactly one of {choices}, not {' and '.join(given) or 'none'}",
+            argument=given[1] if given else None,
+        )
+
+
 def check_elements(kind: str, shape: Shape) -> Shape:
     """The shape itself.
 

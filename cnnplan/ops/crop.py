@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import AXES, Argument, Inline, Op, Shape, per_axis, require_spatial
+from cnnplan.ops.base import AXES, Argument, Inline, Op, Shape, per_axis, require_one, require_spatial
 from cnnplan.ops.fields import Spatial
 from cnnplan.ops.upsample import Reference
 from cnnplan.ops.window import Window, shifted
@@ -32,10 +32,7 @@ class Crop(Op):
     def output(self, *xs: Shape) -> Shape:
         x = xs[0]
         rank = require_spatial(self.kind, x)
-        if (self.size is None) == (self.like is None):
-            raise ShapeError(
-                "Y912", "'crop' needs exactly one of size and like", argument="like" if self.like else None
-            )
+        require_one(self, "size", "like")
         if self.like is not None and xs[1].rank != rank:
             raise ShapeError(
                 "S012", f"`like` has {xs[1].rank} spatial axes, but the input {x} has {rank}", argument="like"

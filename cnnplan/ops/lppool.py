@@ -22,7 +22,7 @@ class LpPool(Op):
     group: ClassVar[str] = "pooling"
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size - kernel_size) / stride) + 1; ceil with ceil_mode",
-        "flops": "prod(output) * (2 * prod(kernel_size) + 1): powers, sums and the root",
+        "flops": "prod(output) * 2 * prod(kernel_size): powers, sums and the root",
     }
 
     p: Positive = Field(description="the exponent; 1 = sum, towards infinity = max")
@@ -40,8 +40,7 @@ class LpPool(Op):
         return slid(self.kind, self.sliding(x), x, x.channels)
 
     def flops(self, *xs: Shape) -> int:
-        (x,) = xs
-        return 2 * pool_work(self, x, 0) + self.output(x).numel
+        return 2 * pool_work(self, xs[0], 0)
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return maps(self.sliding(xs[0]))

@@ -20,7 +20,7 @@ class Lrn(Op):
     group: ClassVar[str] = "normalization"
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
-        "flops": "prod(input) * (size + 5): square, window mean, scale, shift, power, divide",
+        "flops": "prod(input) * (size + 4): square, sum, scale, shift, power, divide",
     }
 
     size: Size = Field(description="neighbouring channels in the sum")
@@ -33,7 +33,7 @@ class Lrn(Op):
         return xs[0]
 
     def flops(self, *xs: Shape) -> int:
-        return xs[0].numel * (self.size + 5)
+        return xs[0].numel * (self.size + 4)
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

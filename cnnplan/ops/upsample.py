@@ -16,6 +16,7 @@ from cnnplan.ops.base import (
     check_elements,
     per_axis,
     plain,
+    require_one,
     require_spatial,
 )
 from cnnplan.ops.fields import Flag, Spatial, number
@@ -71,13 +72,7 @@ class Upsample(Op):
     def output(self, *xs: Shape) -> Shape:
         x = xs[0]
         rank = require_spatial(self.kind, x)
-        given = [n for n in ("scale_factor", "size", "like") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ShapeError(
-                "Y912" if not given else "Y911",
-                f"'upsample' needs exactly one of scale_factor, size and like, not {' and '.join(given) or 'none'}",
-                argument=given[1] if given else None,
-            )
+        require_one(self, "scale_factor", "size", "like")
         if _RANKS.get(self.mode, rank) != rank:
             fitting = {1: "linear", 2: "bilinear or bicubic", 3: "trilinear"}[rank]
             raise ShapeError(

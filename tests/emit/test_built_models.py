@@ -294,6 +294,17 @@ def test_written_files_and_pickles_of_their_models_work_without_cnnplan(
     consume(written, "files", cases, written)
 
 
+@pytest.mark.xfail(
+    strict=True, reason="pickling takes `__dict__` past nn.Module.__getstate__, which leaves out what `compile()` made"
+)
+def test_a_model_that_was_compiled_in_place_can_be_pickled() -> None:
+    model, x = build("chain").eval(), inputs("chain")
+    y = run(model, x)
+    model.compile(backend="eager")
+    close(run(copy.deepcopy(model), x), y)
+    close(run(pickle.loads(pickle.dumps(model)), x), y)
+
+
 # ------------------------------------------------------------------------- compilers
 
 
@@ -306,6 +317,20 @@ def test_torch_compile_takes_the_whole_graph(name: str) -> None:
     close(listed(found), listed(model(*x)))
     expected = gradients(model, model(*x))
     for key, gradient in gradients(model, compiled(*x)).items():
+        torch.testing.assert_close(gradient, expected[key], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+def test_a_compiled_model_recomputes_and_learns() -> None:
+    model, x = build("recomputed").train(), inputs("recomputed", batch=4)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    expected = gradients(model, model(*x))
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=True)
+    found = gradients(model, compiled(*x))
+    assert found.keys() == expected.keys()
+    for key, gradient in found.items():
         torch.testing.assert_close(gradient, expected[key], rtol=1e-4, atol=1e-4)
 
 

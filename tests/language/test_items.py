@@ -197,3 +197,9 @@ outputs: [«nothing]
 @pytest.mark.parametrize("layers", ["- relu", "- b: {n: «x}"])
 def test_constant_arguments_are_checked_whatever_the_others_are(layers: str) -> None:
     blames(blocked("b: {params: {n: int}, layers: [conv: {out_channels: =n, kernel_size: «true}]}", layers), "Y911")
+
+
+def test_a_size_is_given_once() -> None:
+    assert "not none" in complaint(net("- «upsample"), "Y912")
+    assert "scale_factor and size" in complaint(net("- upsample: {scale_factor: 2, size: «4}"), "Y911")
+    assert "size and like" in complaint(net("- crop: {size: 4, like: «input}"), "Y911")
