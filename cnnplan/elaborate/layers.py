@@ -83,6 +83,7 @@ def layer(
     shapes = tuple([v.shape for v in inputs])
     if like:
         shapes = (*shapes, like.shape)
+    node = Node(len(run.nodes), path, op, inputs, like, item, where.trainable, where.checkpoint, shared_with)
     key = (id(op), shapes)
     outputs = run.facts.get(key)
     if outputs is None:
@@ -90,9 +91,8 @@ def layer(
             outputs = run.facts[key] = op.outputs(*shapes)
         except ShapeError as error:
             shape_error(error, inputs, item, where, path, labels, origins)
-            assumed = None if error.assume is None else (Value(path, error.assume, dtype),)
+            assumed = None if error.assume is None else (Value(path, error.assume, dtype, node),)
             return Outcome(assumed, path=path)
-    node = Node(len(run.nodes), path, op, inputs, like, item, where.trainable, where.checkpoint, shared_with)
     if len(outputs) == 1:
         node.outputs = (Value(path, outputs[0], dtype, node),)
     else:
