@@ -36,17 +36,23 @@ class Constructor(Placing):
     def write(self) -> None:
         """Fill the draft's arguments and lines."""
         self.body()
+        if self.solver.arguments:
+            self.again(frozenset(), parametrized=True)
         spare = {a.name[:-1] for a in self.solver.arguments.values() if a.name.endswith("_")}
         spare -= {a.name for a in self.solver.arguments.values()}
         if unused := frozenset(spare & self.solver.offered.keys()):  # `padding_`, though `padding` is not used
-            self.solver = Solver(self.draft.uses, unused)
-            self.draft.lines.clear()
-            self.body()
+            self.again(unused, parametrized=bool(self.solver.arguments))
         found = self.solver.arguments
         order = [a.name for a in self.solver.offered.values()]
         ranked = sorted(found.values(), key=lambda a: (a.has_default, order.index(a.name) if a.name in order else 99))
         self.draft.arguments = ranked
         self.draft.helpers |= self.solver.functions
+
+    def again(self, without: frozenset[str], parametrized: bool) -> None:
+        """Write it once more, with what is known now."""
+        self.solver = Solver(self.draft.uses, without, parametrized)
+        self.draft.lines.clear()
+        self.body()
 
     def body(self) -> None:
         """Fill the draft's lines."""
@@ -112,7 +118,13 @@ class Constructor(Placing):
             return
         for first in (0, 1):
             for counting in ("ordinal", "zero", "counter"):
-                before = self.solver.snapshot(), len(self.draft.lines), self.shape, set(self.draft.helpers)
+                before = (
+                    self.solver.snapshot(),
+                    len(self.draft.lines),
+                    self.shape,
+                    set(self.draft.helpers),
+                    set(self.held),
+                )
                 try:
                     self.unrolled(item, here, 0, first, target, indent)
                     self.loop(item, here, first, target, indent, counting)
@@ -120,7 +132,7 @@ class Constructor(Placing):
                 except Inexpressible:
                     self.solver.restore(before[0])
                     del self.draft.lines[before[1] :]
-                    self.shape, self.draft.helpers = before[2], before[3]
+                    self.shape, self.draft.helpers, self.held = before[2:]
         if not alike:
             raise Inexpressible(item.word)
         self.unrolled(item, here, 0, counts[0], target, indent)
@@ -232,17 +244,19 @@ class Constructor(Placing):
                 continue
             if any(m is None for m in chosen):
                 raise Inexpressible(item.word)
-            code = self.module(item, chosen, sites, counters)
-            if around:
-                owner, named = beside(target, parts, suffix)
-                self.place(owner, named, sites, code, indent, "")
-            else:
-                self.place(target, parts, sites, code, indent, shape)
+            half = all(getattr(n.op, "padding", "") == "half" and getattr(n.op, "dilation", 1) == 1 for n in nodes)
+            code = self.module(item, chosen, sites, counters, half)
+            owner, named = beside(target, parts, suffix) if around else (target, parts)
+            last = around == ("after" if modules[0].after else "")  # behind it the value has its shape
+            self.place(owner, named, sites, code, indent, shape if last else "")
         if self.freezes(item) and any(node.op.parameters(*node.shapes) for node in nodes):
             self.freeze(target, parts, sites, indent)
 
-    def module(self, item: Item, modules: Sequence[Module], sites: Sequence[Site], counters: Mapping[str, str]) -> Call:
-        """The construction of a torch module, its arguments solved over the sites."""
+    def module(
+        self, item: Item, modules: Sequence[Module], sites: Sequence[Site], counters: Mapping[str, str], half: bool
+    ) -> Call:
+        """The construction of a torch module, its arguments solved over the sites; `half` is its padding."""
+        kernel = ""
         target = modules[0].target
         if not target.startswith("nn."):
             self.draft.helpers.add(target)
@@ -253,7 +267,12 @@ class Constructor(Placing):
                 continue
             given = item.arguments.get(first.name)
             hint = given[1].expression if given else None
-            text = self.solver.solve([a.value for a in column], sites, first.name, hint, counters)
+            if first.name == "padding" and half and kernel.isidentifier():
+                text = f"{kernel} // 2"
+            else:
+                text = self.solver.solve([a.value for a in column], sites, first.name, hint, counters)
+            if first.name == "kernel_size" and all(type(a.value) is int for a in column):
+                kernel = text
             arguments.append(f"{first.name}={text}" if first.keyword else text)
         return Call(f"{target}(", tuple(arguments))
 
@@ -299,8 +318,9 @@ class Constructor(Placing):
             self.draft.helpers.add(kind)
         dim = [getattr(s.node.op, "axis", 0) for s in scopes if s.node]
         options = f"{dim[0] % len(merging.output.shape) + 1}" if closed and merging and any(dim) else ""
-        inner = self.holder(item, placed, kind, target, indent, options)
         before = self.shape
+        shape = _one([str(s.outputs[0].shape) for s in scopes])
+        inner = self.holder(item, placed, kind, target, indent, options, shape if closed else "")
         sites = [p.site for p in placed]
         assert item.branches is not None
         for index, branch in enumerate(item.branches):
@@ -313,7 +333,7 @@ class Constructor(Placing):
                 closed,
             )
         self.hold(item, placed, inner, target, indent)
-        self.shape = _one([str(s.outputs[0].shape) for s in scopes])
+        self.shape = shape
 
     def branch(
         self, branch: Branch, found: Sequence[tuple[Site, Scope | None]], target: str, indent: int, closed: bool

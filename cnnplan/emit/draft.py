@@ -52,6 +52,8 @@ def annotation(values: Sequence[Any]) -> str:
         return "bool"
     if kinds == {str}:
         return "str"
+    if kinds == {list}:
+        return f"list[{annotation([v for value in values for v in value])}]"
     if kinds == {tuple}:
         return "tuple[int, ...]"
     return " | ".join(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cnnplan.emit.calls import inline_text
 from cnnplan.emit.layout import WIDTH, Call, statement, width
-from cnnplan.emit.lines import Line, Parts, fold, listed, render
+from cnnplan.emit.lines import FUNCTION, VARIABLE, Function, Line, Parts, fold, listed, render
 from cnnplan.emit.names import local
 from cnnplan.emit.structure import NUMBERED, copies_end, first_part, is_chain, is_closed_merge, joined, part_of
 from cnnplan.ops.base import Inline, Module
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class Forward:
     """Writes the forward of one class, from the first of its uses."""
 
-    def __init__(self, scope: Scope, rules: Rules, helpers: set[str]) -> None:
-        self.scope = scope
+    def __init__(self, uses: Sequence[Scope], rules: Rules, helpers: set[str]) -> None:
+        self.scope = uses[0]
+        self.commented = len({tuple(node.shapes for node in use.nodes()) for use in uses}) == 1
         self.rules = rules
         self.helpers = helpers
         self.lines: list[Line] = []
         self.checkpoints = False
-        self.functions: set[str] = set()
         self.copied = False  # inside the copies of a group without a name
         self.sharing = False  # inside a `share` run, whose values do not go by the first run's names
 
@@ -50,7 +50,7 @@ class Forward:
         given = {value: local(name, taken) for value, name in zip(scope.inputs, names, strict=True)}
         result = "Tensor" if len(ends) == 1 else f"tuple[{', '.join(['Tensor'] * len(ends))}]"
         head = Call("def forward(", ("self", *(f"{n}: Tensor" for n in given.values())), f") -> {result}:")
-        return [*statement(4, head), *render(fold(self.lines), given, 8)]
+        return [*statement(4, head), *render(fold(self.lines), given, 8, self.commented)]
 
     # ---------------------------------------------------------------- statements
 
@@ -186,14 +186,15 @@ class Forward:
                 return None
             first = numbers[0] if first is None else first
             shift = numbers[0] - first
-            number = "i" if not shift else f"i + {shift}" if shift > 0 else f"i - {-shift}"
+            number = VARIABLE if not shift else f"{VARIABLE} {'+' if shift > 0 else '-'} {abs(shift)}"
             word = next(m[1] for m in matches if m)
             calls.append(f'getattr({target}, f"{word}{{{number}}}")')
         line = Line(copies[-1].outputs, [copies[0].inputs[0]], word=step.item.word)
         body = "{x}"
         for call in calls:
             body = f"{call}({body})"
-        line.loop = (f"for i in range({first}, {(first or 0) + len(copies)}):", body)
+        line.loop = (f"for {VARIABLE} in range({first}, {(first or 0) + len(copies)}):", body)
+        line.uniform = len({copy.outputs[0].shape for copy in copies}) == 1
         return line if width(body) < WIDTH - 24 else None
 
     def modules(self, copy: Copy, inside: str) -> list[str] | None:
@@ -228,9 +229,8 @@ class Forward:
             function = str(inner[0].parts[0])[:-1]
             line = Line(outputs, [f"checkpoint({function}, ", *listed(read), ", use_reentrant=False)"])
         else:
-            name = local(f"run_{item.name or item.word}", self.functions)
-            line = Line(outputs, [f"checkpoint({name}, ", *listed(read), ", use_reentrant=False)"])
-            line.function = (name, read, inner, outputs)
+            line = Line(outputs, [f"checkpoint({FUNCTION}, ", *listed(read), ", use_reentrant=False)"])
+            line.function = Function(f"run_{item.name or item.word}", read, inner, outputs)
         line.word, line.name = item.word, self.name_of(item)
         line.depth = 9  # not to be folded into the next
         self.lines.append(line)

@@ -7,10 +7,10 @@ its layer.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnplan.emit.layout import WIDTH, Call, statement, width
-from cnnplan.emit.names import local
+from cnnplan.emit.names import local, numbered
 from cnnplan.graph import Value
 
 if TYPE_CHECKING:
@@ -22,14 +22,30 @@ FOLDED = 84
 """Statements are folded into the next as long as it stays this short."""
 
 
+FUNCTION, VARIABLE = "\1", "\2"
+"""In the parts of a line, where a name goes that is found when the line is written."""
+
+
+class Function(NamedTuple):
+    """Statements to be recomputed: the name wanted, what they read, and what leaves them."""
+
+    name: str
+    read: tuple[Value, ...]
+    lines: list[Line]
+    outputs: tuple[Value, ...]
+
+
 class Line:
     """One statement: `targets = parts`.
 
     Attributes:
         binary: whether the parts are operands, which need brackets inside other operands.
         depth: how many statements are folded into it.
-        names: what the spec calls the targets, if it names them.
-        rest: further lines that stand before it (a function to recompute), or behind it (a loop).
+        name: what the spec calls the targets, if it names them.
+        function: what is to be recomputed, which stands before it as a function; `FUNCTION` in the
+            parts is its name.
+        loop: a `for` over the copies of an item; `VARIABLE` in its texts is the loop variable.
+        uniform: whether the value has the same shape in every round of the loop.
     """
 
     def __init__(
@@ -47,8 +63,9 @@ class Line:
         self.word = word
         self.name = names
         self.depth = 1
-        self.function: tuple[str, tuple[Value, ...], list[Line], tuple[Value, ...]] | None = None
+        self.function: Function | None = None
         self.loop: tuple[str, str] | None = None
+        self.uniform = True
 
     def used(self) -> Iterator[Value]:
         return (part for part in self.parts if isinstance(part, Value))
@@ -100,36 +117,49 @@ def _may_fold(before: Line, line: Line, uses: Mapping[Value, int]) -> bool:
 # -------------------------------------------------------------------- variables
 
 
-def render(lines: list[Line], given: Mapping[Value, str], indent: int) -> list[str]:
-    """The lines as source, every value in a variable."""
+def render(
+    lines: list[Line], given: Mapping[Value, str], indent: int, commented: bool, around: set[str] | None = None
+) -> list[str]:
+    """The lines as source, every value in a variable.
+
+    Args:
+        given: the values that are known, and their variables.
+        commented: whether shapes are written as comments.
+        around: names of the functions around, which are not hidden.
+    """
     last: dict[Value, int] = {}
     for index, line in enumerate(lines):
         for value in line.used():
             last[value] = index
     names = dict(given)
     holder = {name: value for value, name in given.items()}
-    taken = set(given.values())
+    taken = set(given.values()) | (around or set())
     shape = str(next(iter(given)).shape) if given else ""
     out: list[str] = []
     for index, line in enumerate(lines):
         targets = [_variable(v, line, i, index, last, holder, taken) for i, v in enumerate(line.targets)]
         code = "".join(names[p] if isinstance(p, Value) else p for p in line.parts)
         if line.function:
-            out += _function(line.function, indent)
+            called = numbered(line.function.name, taken)
+            out += _function(line.function, called, names, indent, commented, {*(around or ()), called})
+            code = code.replace(FUNCTION, called)
         for value, name in zip(line.targets, targets, strict=True):
             names[value] = name
             holder[name] = value
         if line.word == "return":
             out += _statement(indent, "return ", code, line, names, "")
             continue
-        now = str(line.targets[0].shape)
-        comment = now if now != shape else ""
+        used = [value for value in line.targets if value in last]
+        now = str((used or line.targets)[0].shape)
+        comment = now if now != shape and commented and line.uniform else ""
         shape = now
         if line.loop:
+            variable = next(v for v in ("i", "j", "k", *(f"i{n}" for n in range(99))) if v not in taken)
+            head, body = (text.replace(VARIABLE, variable) for text in line.loop)
             if code != targets[0]:
                 out.append(f"{' ' * indent}{targets[0]} = {code}")
-            out.append(f"{' ' * indent}{line.loop[0]}")
-            out += statement(indent + 4, f"{targets[0]} = {line.loop[1].replace('{x}', targets[0])}", comment)
+            out.append(f"{' ' * indent}{head}")
+            out += statement(indent + 4, f"{targets[0]} = {body.replace('{x}', targets[0])}", comment)
         else:
             out += _statement(indent, f"{', '.join(targets)} = ", code, line, names, comment)
     return out
@@ -157,15 +187,20 @@ def _take(name: str, taken: set[str]) -> str:
     return name
 
 
-def _function(function: tuple[str, tuple[Value, ...], list[Line], tuple[Value, ...]], indent: int) -> list[str]:
-    """A function that holds what is to be recomputed."""
-    name, read, inner, outputs = function
-    taken: set[str] = set()
-    given = {v: local("x" if not i else f"x{i}", taken) for i, v in enumerate(read)}
+def _function(
+    function: Function, called: str, names: Mapping[Value, str], indent: int, commented: bool, around: set[str]
+) -> list[str]:
+    """A function that holds what is to be recomputed; its arguments go by the names of what they are."""
+    taken = set(around)
+    given = {value: local(names[value], taken) for value in function.read}
+    outputs = function.outputs
     result = "Tensor" if len(outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(outputs))}]"
-    head = Call(f"def {name}(", tuple(f"{n}: Tensor" for n in given.values()), f") -> {result}:")
-    body = [*inner, Line((), listed(outputs), word="return")]
-    return ["", *statement(indent, head), *render(fold(body), given, indent + 4), ""]
+    head = Call(f"def {called}(", tuple(f"{n}: Tensor" for n in given.values()), f") -> {result}:")
+    for line in function.lines:
+        if line.targets == outputs:
+            line.name = None  # it is returned, and named outside
+    body = [*function.lines, Line((), listed(outputs), word="return")]
+    return ["", *statement(indent, head), *render(fold(body), given, indent + 4, commented, around), ""]
 
 
 def _statement(indent: int, head: str, code: str, line: Line, names: Mapping[Value, str], comment: str) -> list[str]:

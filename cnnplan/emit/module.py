@@ -64,10 +64,9 @@ class _Emitter:
         model = Draft(model_name, [graph.root], is_chain(graph.root, self.rules))
         self.fill(model)
         self.drafts.append(model)
-        initialize, heads = initialization(graph, self.rules)
+        initialize, others = initialization(graph, self.rules)
         if initialize:
-            model.lines.append("        self.apply(initialize)")
-            model.lines += [f"        nn.init.xavier_normal_({_path(head)}.weight)" for head in heads]
+            model.lines += ["        self.apply(initialize)", *others]
         helpers = sorted({name for draft in self.drafts for name in draft.helpers})
         texts = [helper_text(name) for name in helpers]
         classes = [*(text.rstrip() for text, _ in texts), *(self.text(draft) for draft in self.drafts)]
@@ -129,7 +128,7 @@ class _Emitter:
     def fill(self, draft: Draft) -> None:
         Constructor(draft, self.rules, self.classes).write()
         if not draft.chain:
-            forward = Forward(draft.uses[0], self.rules, draft.helpers)
+            forward = Forward(draft.uses, self.rules, draft.helpers)
             draft.forward = forward.write()
 
     # ---------------------------------------------------------------- text
@@ -172,13 +171,6 @@ def _clusters(
         else:
             groups.append((dict(described), [(scope, described)]))
     return [members for _, members in groups]
-
-
-def _path(name: str) -> str:
-    """The source of a layer of the model: `self.head.linear1`."""
-    if any(part.isdecimal() for part in name.split(".")):
-        return f'self.get_submodule("{name}")'
-    return f"self.{name}"
 
 
 def _imports(body: str) -> str:

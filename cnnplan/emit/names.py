@@ -30,6 +30,15 @@ class ClassNames:
         return found
 
 
+def numbered(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or `wanted_2`, …, where that is taken."""
+    found, number = wanted, 2
+    while found in taken:
+        found, number = f"{wanted}_{number}", number + 1
+    taken.add(found)
+    return found
+
+
 def local(wanted: str, taken: set[str]) -> str:
     """A name for a parameter or variable that hides nothing: `wanted`, or `wanted_`."""
     found = wanted

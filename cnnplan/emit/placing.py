@@ -83,16 +83,24 @@ class Placing:
             self.commented = outer
 
     def holder(
-        self, item: Item, placed: Sequence[Placed], kind: str, target: str, indent: int, options: str = ""
+        self,
+        item: Item,
+        placed: Sequence[Placed],
+        kind: str,
+        target: str,
+        indent: int,
+        options: str = "",
+        shape: str = "",
     ) -> str:
         """Create what holds the layers of a group or merge; the source that names it."""
         parts = self.parts_of(placed)
+        comment = shape if shape != self.shape and self.commented else ""
         if len(set(parts)) == 1 and parts[0].isidentifier():
-            self.add(indent, f"{target}.{parts[0]} = {kind}({options})")
+            self.add(indent, f"{target}.{parts[0]} = {kind}({options})", comment)
             return f"{target}.{parts[0]}"
         variable = local(item.name or item.word, {*self.solver.taken, *placed[0].site.loop, *self.held})
         self.held.add(variable)
-        self.add(indent, f"{variable} = {kind}({options})")
+        self.add(indent, f"{variable} = {kind}({options})", comment)
         return variable
 
     def hold(self, item: Item, placed: Sequence[Placed], inner: str, target: str, indent: int) -> None:
@@ -139,11 +147,7 @@ class Placing:
         words = {m[1] for m in matches if m}
         if not all(matches) or len(words) != 1:
             raise Inexpressible(parts[0])
-        memo, arguments = list(self.solver.memo), dict(self.solver.arguments)
-        number = self.solver.solve([int(m[2]) for m in matches if m], sites, "number")
-        self.solver.memo = memo
-        if self.solver.arguments != arguments:
-            raise Inexpressible(parts[0])
+        number = self.solver.ordinal([int(m[2]) for m in matches if m], sites)
         return f'f"{words.pop()}{{{number}}}"'
 
     def freezes(self, item: Item) -> bool:

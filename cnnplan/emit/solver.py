@@ -27,6 +27,9 @@ ATOM = 10
 """How tightly a name, number or call binds; operators bind as `_LEVELS` says."""
 
 
+_WIDTHS = frozenset({"in_channels", "out_channels", "in_features", "out_features", "num_features", "num_channels"})
+
+
 class Inexpressible(Exception):
     """The uses differ in a way that one class cannot express."""
 
@@ -62,34 +65,40 @@ class Argument(NamedTuple):
 class Solver:
     """The constructor arguments of one class, found while its body is written."""
 
-    def __init__(self, uses: Sequence[Scope], without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, uses: Sequence[Scope], without: frozenset[str] = frozenset(), parametrized: bool = False
+    ) -> None:
         """Offer the block's params as arguments.
 
         Args:
             uses: the uses of the block.
             without: params that are not offered: no number is written with them.
+            parametrized: whether the class has arguments, so that numbers of channels follow
+                `in_channels` even where they are the same in all uses.
         """
         self.uses = uses
+        self.parametrized = parametrized
+        self.widths: list[Term] = []  # the numbers of channels that were written so far
         self.taken: set[str] = {"x"}
         self.arguments: dict[str, Argument] = {}
         self.offered: dict[str, Argument] = {}
         self.derived: dict[str, Expression] = {}
         self.memo: list[Term] = []
         self.functions: set[str] = set()
-        if uses[0].kind == "block" and len(uses) > 1:
+        if uses[0].kind == "block":
             block = uses[0].block
             assert block is not None
             channels = tuple(u.inputs[0].shape.channels for u in uses)
             self._offer("in_channels", "in_channels", channels, None, False)
             for name, param in block.params.items():
                 values = tuple(u.arguments[name] for u in uses)
-                if name in without or not all(isinstance(v, bool | int | float | str) for v in values):
+                if name in without or not all(map(_may_be_argument, values)):
                     continue
                 if param.default and param.default.expression and self._follows(param.default.expression, values):
                     self.derived[name] = param.default.expression
                     continue
                 default = param.default.constant if param.default and not param.default.dynamic else None
-                given = isinstance(default, bool | int | float | str)
+                given = _may_be_argument(default)
                 self._offer(name, local(name, self.taken), values, default, given)
 
     def _follows(self, default: Expression, values: Sequence[Any]) -> bool:
@@ -134,9 +143,14 @@ class Solver:
             Inexpressible: it would have to be an argument, but changes within a loop.
         """
         constant = all(same(v, values[0]) for v in values)
+        if constant and hint is None and self.parametrized and name in _WIDTHS:
+            for term in (*reversed(self.widths), self._term(self.offered["in_channels"])):
+                if fits(term, values, sites):
+                    return self._remember(term).text
         if constant and not (hint and self._varies(hint)):
             return literal(values[0])
         if hint is not None and (term := self._from_hint(hint, counters or {})) and fits(term, values, sites):
+            self.widths += [term] if name in _WIDTHS else []
             return self._remember(term).text
         if constant:
             return literal(values[0])
@@ -157,9 +171,32 @@ class Solver:
         return self._argument(values, sites, name)
 
     def _varies(self, hint: Expression) -> bool:
-        """Whether the spec's expression uses a param that differs between the uses."""
+        """Whether the spec's expression uses a param that every use gives, or some give differently."""
         found = [self.offered[name] for name in hint.names() if name in self.offered]
-        return any(not same(a.values[0], v) for a in found for v in a.values)
+        return any(
+            not same(a.default if a.has_default else a.values[0], v) or (not a.has_default and a.name != "in_channels")
+            for a in found
+            for v in a.values
+        )
+
+    def ordinal(self, values: Sequence[int], sites: Sequence[Site]) -> str:
+        """Numbers in names, which follow a loop variable.
+
+        Raises:
+            Inexpressible: they do not.
+        """
+        if all(v == values[0] for v in values):
+            return literal(values[0])
+        for name in sites[0].loop:
+            shifts = {v - site.loop[name] for v, site in zip(values, sites, strict=True)}
+            if len(shifts) == 1:
+                shift = shifts.pop()
+                return f"{name} {'+' if shift > 0 else '-'} {abs(shift)}" if shift else name
+        loops = [_variable(name) for name in sites[0].loop]
+        for loop in loops:
+            if found := _affine(loop, values, sites, [v for v in loops if v is not loop]):
+                return found.text
+        raise Inexpressible("number")
 
     def condition(self, present: Sequence[bool], sites: Sequence[Site], name: str, hint: Expression | None) -> str:
         """The source of a condition that holds at the sites where an item is present."""
@@ -189,12 +226,14 @@ class Solver:
         for term in (*known, *loops):
             if fits(term, values, sites):
                 return term
-        for term in known:
-            if found := _with_number(term, values, sites):
-                return found
         for loop in loops:
             if found := _affine(loop, values, sites, known):
                 return found
+        for term in known:
+            if found := _with_number(term, values, sites):
+                return found
+        if len(set(values)) < 3:
+            return None
         for i, a in enumerate(known):
             for b in known[: i + 1]:
                 for pair in ((a, b), (b, a)):
@@ -249,6 +288,13 @@ class Solver:
         return Term(found[0], value, found[1])
 
 
+def _may_be_argument(value: Any) -> bool:
+    """Whether a param of this value can be an argument of a class: a number, a word, a list of those."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(v, bool | int | float | str) for v in value)
+    return isinstance(value, bool | int | float | str)
+
+
 def same(a: Any, b: Any) -> bool:
     """Equal, and of one type: 1, 1.0 and True are three values."""
     return type(a) is type(b) and bool(a == b)
@@ -271,6 +317,9 @@ def _with_number(term: Term, values: Sequence[int], sites: Sequence[Site]) -> Te
     """k * term, term // k (what `padding: half` is of a kernel), term + k."""
     at = [term.value(site) for site in sites]
     first, value = at[0], values[0]
+    half = Term(f"{term.operand(7)} // 2", lambda site: term.value(site) // 2, 7)
+    if fits(half, values, sites):
+        return half
     if first > 0 and value % first == 0:
         k = value // first
         found = Term(f"{k} * {term.operand(8)}", lambda site: k * term.value(site), 7)
@@ -281,9 +330,8 @@ def _with_number(term: Term, values: Sequence[int], sites: Sequence[Site]) -> Te
         found = Term(f"{term.operand(7)} // {d}", lambda site: term.value(site) // d, 7)
         if d > 1 and fits(found, values, sites):
             return found
-    half = Term(f"{term.operand(7)} // 2", lambda site: term.value(site) // 2, 7)
-    if fits(half, values, sites):
-        return half
+    if len(set(values)) < 3:
+        return None  # any two numbers differ from any other two by a number
     k = value - first
     mark = "+" if k > 0 else "-"
     found = Term(f"{term.operand(6)} {mark} {abs(k)}", lambda site: term.value(site) + k, 6)
@@ -300,12 +348,17 @@ def _affine(loop: Term, values: Sequence[int], sites: Sequence[Site], known: Seq
     moved = next(((dv, di) for dv, di in steps if di), None)
     if moved is None or moved[0] % moved[1] or moved[0] == 0:
         return None
+    if len({loop.value(site) for site in sites}) < 3:
+        return None  # a line runs through any two points
     step = int(moved[0] // moved[1])
-    product = loop.text if step == 1 else f"{step} * {loop.text}"
+    product = loop.text if abs(step) == 1 else f"{abs(step)} * {loop.text}"
     number = values[0] - step * int(loop.value(sites[0]))
-    bases = [Term(literal(number), lambda _: number, ATOM), *known]
+    bases = [Term(literal(number), lambda _: number, ATOM), *(t for t in known if loop.text not in _words(t.text))]
     for term in bases:
-        text = product if term.text == "0" else f"{term.operand(6)} + {product}"
+        if term.text == "0" and step > 0:
+            text = product
+        else:
+            text = f"{term.operand(6)} {'+' if step > 0 else '-'} {product}"
         if step == 1 and term.text.isdecimal() and term.text != "0":
             text = f"{product} + {term.text}"
 

@@ -1,8 +1,8 @@
 """How the emitted model starts: the initialization that its activations ask for.
 
 Weights of convolutions and dense layers are drawn from a normal distribution: He's before ReLU and
-its kin, LeCun's before SELU, Glorot's where saturating activations follow or none; biases start at
-zero. Normalizations start as torch makes them, with weight 1 and bias 0.
+its kin, LeCun's before SELU, Glorot's where saturating activations follow or none; those of gates as
+most of the network. Biases start at zero, normalizations as torch makes them, with weight 1 and bias 0.
 
 Source: He et al. 2015, arXiv:1502.01852; Glorot & Bengio 2010; Klambauer et al. 2017.
 """
@@ -12,23 +12,23 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cnnplan.emit.layout import WIDTH, Call, broken
+from cnnplan.emit.layout import WIDTH, Call, broken, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cnnplan.emit.structure import Rules
-    from cnnplan.graph import Graph, Node, Value
+    from cnnplan.graph import Copy, Graph, Node, Scope, Value
 
 _HE = frozenset({"relu", "relu6", "prelu", "elu", "celu", "gelu", "silu", "mish", "softplus", "hardswish", "maximum"})
 _GLOROT = frozenset({"tanh", "sigmoid", "hardsigmoid", "hardtanh", "abs_tanh", "softmax", "log_softmax"})
 _WEIGHTED = ("nn.Conv", "nn.Linear")
 
-_CALLS: dict[str, str] = {
-    "he": 'nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',
-    "leaky": 'nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity="leaky_relu")',
-    "lecun": 'nn.init.kaiming_normal_(module.weight, nonlinearity="linear")',
-    "glorot": "nn.init.xavier_normal_(module.weight)",
+_CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "he": ("kaiming_normal_", ('nonlinearity="relu"',)),
+    "leaky": ("kaiming_normal_", ("a=SLOPE", 'nonlinearity="leaky_relu"')),
+    "lecun": ("kaiming_normal_", ('nonlinearity="linear"',)),
+    "glorot": ("xavier_normal_", ()),
 }
 _WORDS = {
     "he": "He initialization, for ReLU and its kin",
@@ -39,30 +39,37 @@ _WORDS = {
 
 
 def initialization(graph: Graph, rules: Rules) -> tuple[list[str], list[str]]:
-    """The function that initializes a module, and the paths of the layers that start otherwise.
-
-    Those are the layers that give the network's outputs, where what follows asks for Glorot's
-    initialization and the rest of the network for He's.
-    """
+    """The function that initializes a module, and the statements for the layers that start otherwise."""
     targets: dict[str, None] = {}
-    weighted = []
+    kinds: dict[Node, str] = {}
+    users = graph.users()
     for node in graph.nodes:
         target = getattr(rules.of(node), "target", "")
         if target.startswith(_WEIGHTED) and not node.shared_with:
             targets[target] = None
-            weighted.append(node)
-    if not weighted:
+            kinds[node] = _follower(node, users)
+    if not kinds:
         return [], []
-    users = graph.users()
-    found = {node.index: _follower(node, users) for node in weighted}
-    inner = Counter(kind for kind in found.values() if kind)
-    kind = inner.most_common(1)[0][0] if inner else "glorot"
-    heads = [node.path for node in weighted if not found[node.index]] if kind != "glorot" else []
-    return _function(kind, tuple(targets)), heads
+    inner = Counter(kind for kind in kinds.values() if kind not in ("", "gate"))
+    usual = inner.most_common(1)[0][0] if inner else "glorot"
+    branches = frozenset(_numbered_branches(graph.root))
+    others: list[str] = []
+    for node, wanted in kinds.items():
+        kind = {"": "glorot", "gate": usual}.get(wanted, wanted)
+        if kind != usual:
+            module = path(node.path, branches)
+            if _is_transposed(getattr(rules.of(node), "target", ""), kind):
+                others += [f"        layer = {module}", *_transposed("layer", kind, 8)]
+            else:
+                others += statement(8, _call(kind, module))
+    return _function(usual, tuple(targets)), others
 
 
 def _follower(node: Node, users: Mapping[Value, Sequence[Node]]) -> str:
-    """Which initialization the first activation behind a layer asks for; "" = there is none."""
+    """Which initialization the first activation behind a layer asks for.
+
+    "" = there is none: the layer gives an output. "gate" = the activation weighs another value.
+    """
     seen: set[int] = set()
     front = list(users[node.output])
     reached_weight = False
@@ -79,7 +86,10 @@ def _follower(node: Node, users: Mapping[Value, Sequence[Node]]) -> str:
         if kind == "selu":
             return "lecun"
         if kind in _GLOROT:
-            return "glorot" if users[user.output] else ""
+            after = users[user.output]
+            if after and all(u.op.kind == "multiply" for u in after):
+                return "gate"
+            return "glorot" if after else ""
         if user.op.macs(*user.shapes):
             reached_weight = True
             continue
@@ -87,21 +97,85 @@ def _follower(node: Node, users: Mapping[Value, Sequence[Node]]) -> str:
     return "he" if reached_weight else ""
 
 
-def _function(kind: str, targets: tuple[str, ...]) -> list[str]:
-    types = " | ".join(targets)
+def _call(kind: str, module: str) -> Call:
     kind, _, slope = kind.partition(" ")
-    call = _CALLS[kind].replace("SLOPE", slope)
-    condition = broken("    ", Call("if isinstance(", ("module", types), "):"), "")
-    if max(map(len, condition)) > WIDTH:
-        rows = [f"        | {target}" for target in targets]
-        rows[0] = f"        {targets[0]}"
-        condition = ["    if isinstance(", "        module,", *rows, "    ):"]
-        condition[-2] += ","
+    function, options = _CALLS[kind]
+    return Call(f"nn.init.{function}(", (f"{module}.weight", *(o.replace("SLOPE", slope) for o in options)))
+
+
+def _is_transposed(target: str, kind: str) -> bool:
+    """Whether torch's own fan_in is not the number of values that an output is the sum of."""
+    return target.startswith("nn.ConvTranspose") and kind != "glorot"
+
+
+def _transposed(module: str, kind: str, indent: int) -> list[str]:
+    """The statements for a transposed convolution: one output is the sum of one tap in each stride."""
+    kind, _, slope = kind.partition(" ")
+    gain = {"he": "2", "lecun": "1", "leaky": f"2 / (1 + {slope}**2)"}[kind]
+    pad = " " * indent
     return [
-        "def initialize(module: nn.Module) -> None:",
-        f'    """{_WORDS[kind]}; biases start at zero."""',
-        *condition,
-        f"        {call}",
-        "        if module.bias is not None:",
-        "            nn.init.zeros_(module.bias)",
+        f"{pad}fan_in = {module}.weight[:, 0].numel() / {module}.groups / torch.Size({module}.stride).numel()",
+        f"{pad}nn.init.normal_({module}.weight, std=({gain} / fan_in) ** 0.5)",
     ]
+
+
+def _function(kind: str, targets: tuple[str, ...]) -> list[str]:
+    """`initialize`, which the model applies to all its modules."""
+    head = [
+        "def initialize(module: nn.Module) -> None:",
+        f'    """{_WORDS[kind.partition(" ")[0]]}; biases start at zero."""',
+    ]
+    transposed = [t for t in targets if _is_transposed(t, kind)]
+    if not transposed:
+        bias = ["        if module.bias is not None:", "            nn.init.zeros_(module.bias)"]
+        return [*head, *_condition("if isinstance(", targets), f"        {_call(kind, 'module')}", *bias]
+    body = ["        return", *_condition("if isinstance(", transposed), *_transposed("module", kind, 8)]
+    if len(transposed) < len(targets):
+        body += ["    else:", f"        {_call(kind, 'module')}"]
+    else:
+        body = ["        return", *(line[4:] for line in _transposed("module", kind, 8))]
+    bias = ["    if module.bias is not None:", "        nn.init.zeros_(module.bias)"]
+    return [*head, *_condition("if not isinstance(", targets), *body, *bias]
+
+
+def _condition(opening: str, targets: Sequence[str]) -> list[str]:
+    lines = broken("    ", Call(opening, ("module", " | ".join(targets)), "):"), "")
+    if max(map(len, lines)) <= WIDTH:
+        return lines
+    rows = [f"        {'| ' if i else ''}{target}" for i, target in enumerate(targets)]
+    return [f"    {opening}", "        module,", *rows[:-1], f"{rows[-1]},", "    ):"]
+
+
+def path(name: str, branches: frozenset[str]) -> str:
+    """The source of a layer of the model: `self.head.linear1`, `self.stage[0]`.
+
+    Args:
+        branches: the paths of branches that are numbers, which no index reaches.
+    """
+    found, whole = "self", ""
+    for part in name.split("."):
+        whole = f"{whole}.{part}" if whole else part
+        if whole in branches:
+            return f'self.get_submodule("{name}")'
+        found += f"[{part}]" if part.isdecimal() else f".{part}"
+    return found
+
+
+def _numbered_branches(scope: Scope) -> Iterator[str]:
+    """The paths of all branches whose names are numbers."""
+    for step in scope.steps:
+        for copy in step.copies:
+            yield from _of_copy(copy)
+    for branch, ran in scope.branches:
+        if ran:
+            if branch.name.isdecimal():
+                yield ran.path
+            yield from _numbered_branches(ran)
+
+
+def _of_copy(copy: Copy) -> Iterator[str]:
+    if copy.scope:
+        yield from _numbered_branches(copy.scope)
+    for step in copy.steps:
+        for inner in step.copies:
+            yield from _of_copy(inner)

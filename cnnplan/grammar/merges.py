@@ -27,7 +27,9 @@ def read_merge(reading: Reading, item: Item, value: Node | None) -> None:
         for key, node in value:
             if isinstance(node, Scalar):
                 _argument(reading, item, known, key, node)
-            elif why := names.problem_of_layer(key.value):
+            elif why := f"it is an argument of '{item.word}'" * (key.value in known) or names.problem_of_layer(
+                key.value
+            ):
                 reading.report.add("Y914", f"'{key.text:.40}' cannot name a branch: {why}", key)
                 branches.append(Branch(f"_{len(branches)}", key, (), None))
                 item.kind = "broken"

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 class Concat(nn.Module):
     """Runs its children on one input and joins what they give."""
 
-    def __init__(self, dim: int = 1) -> None:
+    def __init__(self, axis: int = 1) -> None:
         super().__init__()
-        self.dim = dim
+        self.axis = axis
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([branch(x) for branch in self.children()], self.dim)
+        return torch.cat([branch(x) for branch in self.children()], self.axis)

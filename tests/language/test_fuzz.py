@@ -19,6 +19,7 @@ SMALL = 60
 """Layers of a network that is also built, which takes most of the time."""
 
 TEXTS = SPECS | {name: text for name, text in zoo().items() if name in ("lenet5", "unet", "squeezenet1_1")}
+HUGE = re.compile(r"\d{10}|\*\* 6")  # torch itself has narrower limits than 64 bits
 LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -40,18 +41,17 @@ def misplaced(found: Diagnostic, text: str) -> str:
 
 def planned(text: str) -> Plan | None:
     """The plan of a text, if it is a spec; what is found points into the text either way."""
+    plan, found = None, ()
     try:
         plan = cnnplan.plan(text)
-    except cnnplan.UsageError as error:  # no spec at all, such as a text of one line: a path
-        assert str(error)
-        return None
+        found = plan.diagnostics
     except cnnplan.SpecError as error:
-        assert any(d.severity == "error" for d in error.diagnostics)
-        for found in error.diagnostics:
-            assert not misplaced(found, text), found
+        found = error.diagnostics
+    except cnnplan.UsageError:  # no spec at all, such as a text of one line: a path
         return None
-    for found in plan.diagnostics:
-        assert not misplaced(found, text), found
+    assert any(d.severity == "error" for d in found) or plan
+    for diagnostic in found:
+        assert not misplaced(diagnostic, text), diagnostic
     return plan
 
 
@@ -68,7 +68,7 @@ def test_a_slip_is_planned_or_refused_where_it_is(name: str) -> None:
             plan = planned(text)
             refused += plan is None
             accepted += plan is not None
-            if plan and len(plan.layers) <= SMALL:
+            if plan and len(plan.layers) <= SMALL and not HUGE.search(text):
                 agrees(text)
         except Exception as error:
             raise AssertionError(f"{type(error).__name__}: {error}\n{text}") from error
@@ -92,7 +92,7 @@ def test_several_slips_at_once(name: str) -> None:
 def test_cut_off_anywhere(name: str) -> None:
     text = TEXTS[name]
     rng = random.Random(f"cut of {name}")
-    for end in range(0, len(text)) if NIGHTLY else rng.sample(range(len(text)), 20):
+    for end in range(len(text)) if NIGHTLY else rng.sample(range(len(text)), 20):
         planned(text[:end] + "\n")
 
 
