@@ -42,15 +42,20 @@ class Constructor(Placing):
         spare -= {a.name for a in self.solver.arguments.values()}
         if unused := frozenset(spare & self.solver.offered.keys()):  # `padding_`, though `padding` is not used
             self.again(unused, parametrized=bool(self.solver.arguments))
+        if (text := self.solver.repeated()) and "hidden" not in self.solver.taken:
+            self.again(self.solver.without, parametrized=True, variables={text: "hidden"})
+            self.draft.lines.insert(0, f"        hidden = {text}")
         found = self.solver.arguments
         order = [a.name for a in self.solver.offered.values()]
         ranked = sorted(found.values(), key=lambda a: (a.has_default, order.index(a.name) if a.name in order else 99))
         self.draft.arguments = ranked
         self.draft.helpers |= self.solver.functions
 
-    def again(self, without: frozenset[str], parametrized: bool) -> None:
+    def again(self, without: frozenset[str], parametrized: bool, variables: Mapping[str, str] | None = None) -> None:
         """Write it once more, with what is known now."""
         self.solver = Solver(self.draft.uses, without, parametrized)
+        self.solver.variables.update(variables or {})
+        self.solver.taken.update(self.solver.variables.values())
         self.draft.lines.clear()
         self.body()
 

@@ -8,6 +8,7 @@ expression is used only where it gives the right value for every use.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from cnnplan.expressions import Expression
     from cnnplan.graph import Scope
 
+
+REPEATED = 4
+"""So often is an expression written before it gets a variable."""
 
 ATOM = 10
 """How tightly a name, number or call binds; operators bind as `_LEVELS` says."""
@@ -77,8 +81,11 @@ class Solver:
                 `in_channels` even where they are the same in all uses.
         """
         self.uses = uses
+        self.without = without
         self.parametrized = parametrized
         self.widths: list[Term] = []  # the numbers of channels that were written so far
+        self.written: Counter[str] = Counter()  # how often each expression was
+        self.variables: dict[str, str] = {}  # expression → the variable that holds it
         self.taken: set[str] = {"x"}
         self.arguments: dict[str, Argument] = {}
         self.offered: dict[str, Argument] = {}
@@ -113,11 +120,19 @@ class Solver:
     # ------------------------------------------------------------ state, for attempts
 
     def snapshot(self) -> tuple[Any, ...]:
-        return set(self.taken), dict(self.arguments), list(self.memo), set(self.functions)
+        return (
+            set(self.taken),
+            dict(self.arguments),
+            list(self.memo),
+            set(self.functions),
+            list(self.widths),
+            Counter(self.written),
+        )
 
     def restore(self, state: tuple[Any, ...]) -> None:
         self.taken, self.arguments = set(state[0]), dict(state[1])
         self.memo, self.functions = list(state[2]), set(state[3])
+        self.widths, self.written = list(state[4]), Counter(state[5])
 
     def sites(self) -> list[Site]:
         return [Site(i, {}) for i in range(len(self.uses))]
@@ -214,8 +229,17 @@ class Solver:
         for argument in self.offered.values():
             if argument.name in _words(term.text):
                 self.arguments[argument.name] = argument
+        if term.binds < ATOM and _outside_loops(term):
+            self.written[term.text] += 1
+        if name := self.variables.get(term.text):
+            term = Term(name, term.value, ATOM)
         self.memo = [t for t in self.memo if t.text != term.text] + [term]
         return term
+
+    def repeated(self) -> str | None:
+        """The expression that is written most often, if it deserves a variable."""
+        text, times = max(self.written.items(), key=lambda found: found[1], default=("", 0))
+        return text if times >= REPEATED else None
 
     def _search(self, values: Sequence[int], sites: Sequence[Site]) -> Term | None:
         """What is already named, alone or with a number or a second one."""
@@ -286,6 +310,14 @@ class Solver:
                 return None
 
         return Term(found[0], value, found[1])
+
+
+def _outside_loops(term: Term) -> bool:
+    """Whether the term is an integer that depends on no loop variable."""
+    try:
+        return type(term.value(Site(0, {}))) is int
+    except KeyError:
+        return False
 
 
 def _may_be_argument(value: Any) -> bool:

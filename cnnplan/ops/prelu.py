@@ -44,4 +44,4 @@ class Prelu(Activation):
 
     def torch(self, *xs: Shape) -> Module:
         (init,) = self.options("init")
-        return Module(self.row.target, (Argument("num_parameters", self.num_parameters, 1), init))
+        return Module(self.row.target, (Argument("num_parameters", self.num_parameters, 1, True), init))
