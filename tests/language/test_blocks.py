@@ -217,6 +217,15 @@ def test_a_param_may_have_any_name(name: str) -> None:
     same(blocked(block, f"- b: 3\n- b: 4\n- b: {{{name}: 5}}"))
 
 
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="the emitter halves a list where `kernel_size` is one, or not")
+def test_one_param_is_a_number_in_one_use_and_a_list_in_another() -> None:
+    conv = "conv: {out_channels: 3, kernel_size: =k, padding: half, stride: =s}"
+    blocks = (
+        f"b: {{params: {{k: 3, s: 1}}, layers: [{conv}]}}\nu: {{params: {{s: 1}}, layers: [b: {{k: [1, 2], s: =s}}]}}"
+    )
+    same(blocked(blocks, "- b\n- u\n- u: 2\n- b: {s: 2}"))
+
+
 # -------------------------------------------------------------------- what a block sees
 
 

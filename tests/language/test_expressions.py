@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cnnplan.errors import ExpressionError
 from cnnplan.expressions import Names, parse
-from tests.language.helpers import blames, last, listed, net, plan, refused
+from tests.language.helpers import blames, complaint, last, listed, net, plan, refused
 
 VALUES: dict[str, Any] = {
     "a": 3,
@@ -296,3 +296,20 @@ def test_like_takes_no_expression() -> None:
 def test_a_string_that_starts_with_equals_is_an_expression_however_it_is_quoted() -> None:
     for text in ("=3", "'=3'", '"=3"', '"=  3 "', "=3 # three"):
         assert plan(net(f"- conv:\n    kernel_size: 1\n    out_channels: {text}")).layers[0].output.channels == 3
+
+
+@pytest.mark.parametrize(("text", "truth"), [("true", True), ("True", True), ("false", False), ("False", False)])
+def test_truth_values(text: str, truth: bool) -> None:
+    assert value(text) is truth
+
+
+def test_the_least_of_nothing() -> None:
+    for text in ("min([])", "max([])"):
+        with pytest.raises(ExpressionError, match="at least one number"):
+            value(text)
+    assert value("sum([])") == 0
+    assert value("round(3.14159, 2)") == 3.14
+
+
+def test_an_expression_is_no_reference() -> None:
+    assert "not expressions" in complaint(net("- relu:\n  name: a\n- tanh:\n  from: «=a"), "S016")

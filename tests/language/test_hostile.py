@@ -274,7 +274,7 @@ def test_messages_hold_no_control_characters(case: str, tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def released(fifo: Path, seconds: float = 5) -> Iterator[threading.Event]:
+def released(fifo: Path, seconds: float = 4) -> Iterator[threading.Event]:
     """Whoever still waits for the other end of a FIFO after some seconds gets it, and the event is set."""
     late, done = threading.Event(), threading.Event()
 
