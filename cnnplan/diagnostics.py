@@ -6,6 +6,7 @@ one run shows all independent errors.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Diagnostic(NamedTuple):
     help: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.path}:{self.start.line}:{self.start.column}" if self.start else self.path
+        path = printable(self.path)
+        place = f"{path}:{self.start.line}:{self.start.column}" if self.start else path
         text = f"{place}: {self.severity}[{self.code}] {self.message}"
         return f"{text}; {self.help}" if self.help else text
 
@@ -112,12 +114,29 @@ class Diagnostic(NamedTuple):
         }
 
 
+MAX_CHOICES = 2_000
+"""So many known words are compared with an unknown one."""
+
+MAX_FINDINGS = 100
+"""So many are reported of one spec: nobody reads more, and looking for more would take long."""
+
+
+class TooManyFindings(Exception):
+    """A spec has more findings than are reported."""
+
+
 class Report:
     """Collects diagnostics; the same finding at the same place counts once."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._found: dict[tuple[str, Position | None, str], Diagnostic] = {}
+
+    def cut(self, severity: str = ERROR) -> None:
+        """Say that there are more findings than these."""
+        message = f"more than {MAX_FINDINGS} findings: the others are not looked for"
+        found = Diagnostic("Y910", CODES["Y910"].name, severity, message, self.path, None, None)
+        self._found[("Y910", None, message)] = found
 
     def add(
         self,
@@ -136,20 +155,29 @@ class Report:
         One mistake inside a block shows again in every use of the block: findings with the same
         code and place count once, unless they are `about` different things. A node that is spoiled
         is blamed already.
+
+        Raises:
+            TooManyFindings: there are enough.
         """
         if node is not None and node.spoiled:
             return
         start, end = span or ((node.start, node.end) if node else (None, None))
         kind = CODES[code]
-        self._found.setdefault(
-            (code, start, about if start else message),
-            Diagnostic(code, kind.name, kind.severity, message, self.path, start, end, layer, tuple(related), help),
+        key = (code, start, about if start else message)
+        if key in self._found:
+            return
+        if len(self._found) >= MAX_FINDINGS:
+            raise TooManyFindings
+        shown = tuple(r._replace(message=printable(r.message)) for r in related)
+        self._found[key] = Diagnostic(
+            code, kind.name, kind.severity, printable(message), self.path, start, end, layer, shown, printable(help)
         )
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """All findings, in the order of the text."""
-        return tuple(sorted(self._found.values(), key=lambda d: (d.start or Position(0, 0), d.code)))
+        last = Position(1 << 60, 0)
+        return tuple(sorted(self._found.values(), key=lambda d: (d.start or last, d.code)))
 
     @property
     def failed(self) -> bool:
@@ -157,11 +185,18 @@ class Report:
         return any(d.severity == ERROR for d in self._found.values())
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal would obey: control characters and the like, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` most probably meant, if any is close."""
     from difflib import get_close_matches  # slow to import, and needed for errors only
 
-    lower = {name.lower(): name for name in known}
+    lower = {name.lower(): name for name in islice(known, MAX_CHOICES)}
     found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
     return lower[found[0]] if found else None
 

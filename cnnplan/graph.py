@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cnnplan.ops.base import Op, Shape
+    from cnnplan.source import Node as TextNode
     from cnnplan.spec import Block, Branch, Item, Spec
 
     AnyOp = TypeVar("AnyOp", bound=Op)
@@ -58,9 +59,11 @@ class Node:
         checkpoint: true where its activations are recomputed in the backward pass.
         shared_with: the name of the layer whose parameters it uses, for `share`.
         item: the item of the spec.
+        at: where the spec says it: the item's word, or the use of the built-in block or `share`.
     """
 
     __slots__ = (
+        "at",
         "checkpoint",
         "index",
         "inputs",
@@ -84,8 +87,10 @@ class Node:
         trainable: bool,
         checkpoint: bool,
         shared_with: str | None,
+        at: TextNode,
     ) -> None:
         self.index = index
+        self.at = at
         self.name = name
         self.op = op
         self.inputs = inputs
@@ -99,7 +104,7 @@ class Node:
     @property
     def line(self) -> int:
         """Where the spec says it, from 1."""
-        return self.item.line
+        return self.at.line
 
     @property
     def path(self) -> str:

@@ -23,6 +23,19 @@ MAX_NESTING: Final = 60
 """Lists inside lists, through blocks, groups and branches."""
 
 
+def height(items: tuple[Item, ...], blocks: Mapping[str, Block]) -> int:
+    """How many lists are nested in a list, itself included; the heights of the blocks are known."""
+
+    def one(item: Item) -> int:
+        if item.kind == "block":
+            used = blocks.get(item.word)
+            return used.height if used else 0
+        below = [item.items, *(branch.items for branch in item.branches or ())]
+        return max((height(inner, blocks) for inner in below if inner), default=0)
+
+    return 1 + max(map(one, items), default=0)
+
+
 def least_layers(items: tuple[Item, ...], blocks: Mapping[str, Block]) -> int:
     """A lower bound of the layers that a list expands to, found without expanding it.
 

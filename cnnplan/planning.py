@@ -9,13 +9,14 @@ Each number is computed when it is first asked for.
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnplan.analyses.work import Work, work
-from cnnplan.diagnostics import Report
+from cnnplan.diagnostics import Report, TooManyFindings
 from cnnplan.elaborate import elaborate
 from cnnplan.errors import ExpressionError, SpecError, UsageError
 from cnnplan.grammar import read_spec
@@ -223,7 +224,10 @@ def read_file(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a directory")
-        with path.open("rb") as file:
+        # a pipe without a writer is empty, and not waited for
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
+            os.set_blocking(handle, True)
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -251,10 +255,14 @@ def load(
             return None
         text = decoded
     with no_collection():
-        top = parse(text, report)
-        if top is None:
+        try:
+            top = parse(text, report)
+            if top is None:
+                return None
+            return elaborate(read_spec(top, report, report.path, text), report, given, size)
+        except TooManyFindings:
+            report.cut()
             return None
-        return elaborate(read_spec(top, report, report.path, text), report, given, size)
 
 
 @contextmanager

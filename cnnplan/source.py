@@ -151,7 +151,7 @@ def decode(data: bytes, report: Report) -> str | None:
     if len(data) > MAX_BYTES:
         report.add(
             "Y910",
-            f"the file has {len(data):,} bytes; a spec has at most {MAX_BYTES:,}",
+            f"the file is too large; a spec has at most {MAX_BYTES:,} bytes",
             help="use `repeat` and blocks instead of repeating layers",
         )
         return None

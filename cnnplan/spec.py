@@ -222,6 +222,7 @@ class Block(NamedTuple):
     """A named list of layers with params.
 
     `builtin` blocks come with cnnplan; findings inside them are shown where they are used.
+    `height` is how many lists are nested in it, through the blocks that it uses.
     """
 
     name: str
@@ -231,6 +232,7 @@ class Block(NamedTuple):
     outputs: tuple[Reference, ...]
     items: tuple[Item, ...]
     builtin: bool = False
+    height: int = 0
 
 
 class Input(NamedTuple):

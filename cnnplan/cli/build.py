@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cnnplan.cli import common
+from cnnplan.errors import UsageError
 
 
 class Format(StrEnum):
@@ -33,6 +35,8 @@ def command(
 
     Exit code 0: written; 1: the spec is not valid; 2: wrong usage, or the file cannot be written.
     """
+    if output is not None and _same_file(output, Path(spec)):
+        raise UsageError(f"{output} is the spec itself; write the source to another file")
     data, path = common.read(spec, stdin_filename)
     loaded = common.load(data, path, set_, input_size)
     if loaded.plan is None:
@@ -52,3 +56,10 @@ def command(
     common.deliver(source.text, output)
     if output is not None and not quiet:
         sys.stderr.write(f"wrote {output}: class {source.model}, {loaded.plan.parameters:,} parameters\n")
+
+
+def _same_file(a: Path, b: Path) -> bool:
+    try:
+        return a.samefile(b)
+    except (OSError, ValueError):  # one of them is not there: reading or writing says why
+        return False

@@ -94,7 +94,9 @@ def expanded(paths: Sequence[str]) -> Iterator[str]:
     seen = set()
     for path in paths:
         files = [path]
-        if path != "-" and Path(path).is_dir():
+        if not path:
+            raise UsageError("a path is empty")
+        if path != "-" and is_directory(path):
             files = [str(file) for file in specs_below(Path(path))]
             if not files:
                 raise UsageError(f"no spec in {path}: a spec is a .yaml file with a top-level `cnnplan:` key")
@@ -102,6 +104,14 @@ def expanded(paths: Sequence[str]) -> Iterator[str]:
             if file not in seen:
                 seen.add(file)
                 yield file
+
+
+def is_directory(path: str) -> bool:
+    """Whether there is a directory of this name; reading says what is wrong with a name that can be none."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 _MARK = re.compile(rb"^[\"']?cnnplan[\"']?[ \t]*:", re.MULTILINE)

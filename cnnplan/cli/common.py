@@ -146,7 +146,7 @@ def printed(text: Styled, choice: Color, to_file: bool = False) -> str:
 
 def deliver(text: str, output: Path | None) -> None:
     """Print a result, or write it to a file."""
-    if output is None:
+    if output is None or str(output) == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
@@ -171,7 +171,10 @@ def write(path: Path, text: str, *, new: bool = False) -> None:
         target = path.resolve()
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         if target.exists() and not target.is_file():  # a device or a pipe: there is nothing to keep
-            target.write_text(text, encoding="utf-8")
+            handle = os.open(target, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+            with os.fdopen(handle, "w", encoding="utf-8") as device:
+                os.set_blocking(handle, True)
+                device.write(text)
             return
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnplan.elaborate import items as lists
-from cnnplan.elaborate.findings import place, problem, used_in, wrong_count
+from cnnplan.elaborate.findings import problem, used_in, wrong_count
 from cnnplan.elaborate.references import is_left_out, resolve
 from cnnplan.elaborate.state import UNKNOWN, Frame, Naming, Outcome, Use, Where
 from cnnplan.elaborate.values import evaluate, with_input
@@ -25,6 +25,7 @@ def run_block(item: Item, entering: Values | None, where: Where, path: str, part
     block = run.spec.blocks[item.word]
     if not block.items:
         return Outcome(None, path=path)
+    run.visit(item, where, len(block.params) // 10)
     wanted = max(1, len(block.inputs))
     if entering is not None and len(entering) != wanted:
         wrong_count(entering, wanted, item, where, path)
@@ -41,7 +42,6 @@ def run_block(item: Item, entering: Values | None, where: Where, path: str, part
         where.trainable,
         where.checkpoint,
         (*where.uses, Use(item, path, block.builtin)),
-        where.depth + 1,
     )
     _bind(item, block, entering, where, inner, path)
     steps, leaving = lists.run_items(block.items, entering, inner)
@@ -75,13 +75,13 @@ def _bind(item: Item, block: Block, entering: Values | None, where: Where, inner
             value = given[name]
             if value is not UNKNOWN and param.type and type(value) not in TYPES[param.type]:
                 message = f"param '{name}' of '{block.name}' is of type {param.type}, not {describe(value)}"
-                at = place(where) or item.arguments[name][1].node
+                at = where.place or item.arguments[name][1].node
                 run.report.add("Y911", message, at, related=used_in(where), layer=path)
                 value = UNKNOWN
         elif param.default is not None:
             value = evaluate(param.default, with_input(names, entering, (param.default,)), inner, path)
         elif param.type is not None:
             message = f"block '{block.name}' needs its param `{name}` ({param.type})"
-            at = place(where) or item.key
+            at = where.place or item.key
             run.report.add("Y912", message, at, about=name, related=used_in(where), layer=path)
         names[name] = value

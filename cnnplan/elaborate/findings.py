@@ -18,14 +18,9 @@ if TYPE_CHECKING:
     from cnnplan.spec import Item
 
 
-def place(where: Where) -> TextNode | None:
-    """Where to report instead of at the item itself: inside a built-in block, its use."""
-    return next((use.item.key for use in where.uses if use.builtin), None)
-
-
 def used_in(where: Where) -> list[Related]:
     """The uses of the blocks around, from the inside out, unless the finding is placed at one."""
-    outside = [use for use in where.uses if not use.builtin]
+    outside = [use for use in where.uses if not use.is_place]
     return [
         Related(f"in '{use.path}', this use of block '{use.item.word}'", use.item.key.start)
         for use in reversed(outside)
@@ -44,10 +39,9 @@ def problem(
     related: Sequence[Related] = (),
 ) -> None:
     """Report what is wrong with an item."""
-    use = place(where)
+    use = where.place
     if use:
-        word = next(u.item.word for u in where.uses if u.builtin)
-        message = f"in built-in block '{word}': {message}"
+        message = next(u.prefix for u in where.uses if u.is_place) + message
     where.run.report.add(
         code, message, use or at or item.key, help=help, layer=layer, related=[*related, *used_in(where)]
     )
@@ -102,7 +96,7 @@ def wrong_count(values: Values, wanted: int, item: Item, where: Where, layer: st
 
 def origin(value: Value) -> Position | None:
     """Where the spec makes a value."""
-    return value.node.item.key.start if value.node else None
+    return value.node.at.start if value.node else None
 
 
 def origins_of(values: Values) -> list[Related]:

@@ -13,7 +13,7 @@ from cnnplan.elaborate.state import UNKNOWN, Frame, Outcome, Record
 from cnnplan.elaborate.values import evaluate, truth, with_input
 from cnnplan.grammar import repeat_problem
 from cnnplan.graph import Copy, Scope, Step
-from cnnplan.limits import MAX_LAYERS, MAX_NESTING, MAX_VISITS
+from cnnplan.limits import MAX_LAYERS, MAX_VISITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 def run_items(items: Sequence[Item], values: Values | None, where: Where) -> tuple[tuple[Step, ...], Values | None]:
     """Run a list on `values`: its steps, and the values that leave it."""
-    if where.depth > MAX_NESTING and items:
-        message = f"lists are nested more than {MAX_NESTING} deep, through blocks, groups and branches"
-        where.run.too_much(message, items[0])
     steps = []
     first = where.frame.named  # nothing has run, so that `previous` would be all inputs at once
     for item in items:
@@ -56,7 +53,7 @@ def _run_item(item: Item, previous: Values | None, where: Where) -> tuple[tuple[
         entering = joined([resolve(r, previous, where, single=item.listed) for r in item.sources])
     if item.repeat is not None:
         return _run_repeated(item, entering, where)
-    where.run.visit(item)
+    where.run.visit(item, where)
     if item.condition:
         chosen = truth(item.condition, entering, where)
         if not chosen:
@@ -73,7 +70,7 @@ def _run_repeated(item: Item, entering: Values | None, where: Where) -> tuple[tu
     outcome = Outcome(entering)
     ran = False
     for index in range(times):
-        where.run.visit(item)
+        where.run.visit(item, where)
         inner = where._replace(names=where.names.extended(**{item.counter: index}), copied=True)
         taken = outcome.values
         if item.condition:
@@ -119,7 +116,7 @@ def _times(item: Item, entering: Values | None, where: Where) -> int | None:
         report.add("Y914", message, item.repeat.node, related=used_in(where))
         return None
     if times > MAX_VISITS:
-        where.run.too_much(f"`repeat: {times:,}` is more than the {MAX_LAYERS:,} layers that are planned", item)
+        where.run.too_much(f"`repeat: {times:,}` is more than the {MAX_LAYERS:,} layers that are planned", item, where)
     return int(times)
 
 
@@ -148,7 +145,7 @@ def _run_copy(item: Item, entering: Values | None, previous: Values | None, wher
 
 def _run_group(item: Item, entering: Values | None, where: Where) -> Outcome:
     """Run a group without a name: a list of its own, but the layers' names are those of the list around."""
-    inner = where._replace(frame=Frame(item.items, where.frame, where.frame.inputs), depth=where.depth + 1)
+    inner = where._replace(frame=Frame(item.items, where.frame, where.frame.inputs))
     steps, leaving = run_items(item.items, entering, inner)
     return Outcome(leaving, Copy(entering or (), leaving or (), steps=steps))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnplan.arguments import build
 from cnnplan.diagnostics import Report
-from cnnplan.elaborate.findings import place, problem, shape_error, used_in, wrong_count
+from cnnplan.elaborate.findings import problem, shape_error, used_in, wrong_count
 from cnnplan.elaborate.references import resolve
 from cnnplan.elaborate.state import UNKNOWN, Outcome
 from cnnplan.elaborate.values import evaluate, with_input
@@ -49,7 +49,7 @@ def operation(item: Item, entering: Values | None, where: Where, path: str) -> O
         return None
     key = repr(values)  # unlike equality, it tells 1, 1.0 and true apart
     if key not in item.cache:
-        use = place(where)
+        use = where.place
         nodes = {} if use else {name: (k, given.node) for name, (k, given) in item.arguments.items()}
         report = Report("") if item.guessed else where.run.report
         op = build(item.op, values, f"'{item.word}'", use or item.key, nodes, report, path, used_in(where))
@@ -83,7 +83,8 @@ def layer(
     shapes = tuple([v.shape for v in inputs])
     if like:
         shapes = (*shapes, like.shape)
-    node = Node(len(run.nodes), path, op, inputs, like, item, where.trainable, where.checkpoint, shared_with)
+    at = where.place or item.key
+    node = Node(len(run.nodes), path, op, inputs, like, item, where.trainable, where.checkpoint, shared_with, at)
     key = (id(op), shapes)
     outputs = run.facts.get(key)
     if outputs is None:
@@ -99,7 +100,7 @@ def layer(
         node.outputs = tuple(Value(f"{path}.{i}", shape, dtype, node) for i, shape in enumerate(outputs))
     run.nodes.append(node)
     if len(run.nodes) > MAX_LAYERS:
-        run.too_much(f"the network has more than {MAX_LAYERS:,} layers", item)
+        run.too_much(f"the network has more than {MAX_LAYERS:,} layers", item, where)
     return Outcome(node.outputs, Copy(inputs, node.outputs, node), path=path)
 
 

@@ -60,7 +60,7 @@ def _run_branches(item: Item, entering: Values | None, where: Where, path: str, 
     if len(together) > 1:
         ran = [(branch, scope) for branch, scope in scopes if scope]
         labels = [f"branch '{branch.name}'" for branch, _ in ran]
-        origins = [Related(f"branch '{b.name}' ends in {s.outputs[0].shape}", _end(b, s)) for b, s in ran]
+        origins = [Related(f"branch '{b.name}' ends in {s.outputs[0].shape}", _end(b, s, where)) for b, s in ran]
         merged = layer(item, op, together, where, path, labels=labels, origins=origins)
         if merged.copy is None:
             return merged
@@ -105,6 +105,8 @@ def _feeds(item: Item, entering: Values | None, where: Where, path: str) -> list
     return [entering] * len(item.branches)
 
 
-def _end(branch: Branch, scope: Scope) -> Position:
-    """Where a branch ends: its last item that ran, else its name."""
+def _end(branch: Branch, scope: Scope, where: Where) -> Position | None:
+    """Where a branch ends: its last item that ran, else its name; nowhere in a built-in block."""
+    if where.place:
+        return None
     return scope.steps[-1].item.key.start if scope.steps else branch.node.start

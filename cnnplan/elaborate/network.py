@@ -13,7 +13,7 @@ from cnnplan.errors import UsageError
 from cnnplan.expressions import Names
 from cnnplan.grammar import expression_error
 from cnnplan.graph import Graph, Scope, Value
-from cnnplan.limits import MAX_LAYERS, least_layers
+from cnnplan.limits import MAX_LAYERS, MAX_NESTING, height, least_layers
 from cnnplan.ops.base import MAX_ELEMENTS, Shape
 from cnnplan.source import MAX_INTEGER, Sequence, describe
 from cnnplan.spec import PlacedError
@@ -45,6 +45,11 @@ def elaborate(
     """
     variables = _variables(spec, report, overrides or {})
     inputs = {given.name: _input(given, spec, report, variables, input_size) for given in spec.inputs}
+    if (nested := height(spec.items, spec.blocks)) > MAX_NESTING + 1:
+        deepest = max(spec.items, key=lambda item: height((item,), spec.blocks))
+        message = f"lists are nested {nested - 1} deep, through blocks, groups and branches"
+        report.add("Y910", f"{message}; at most {MAX_NESTING} are planned", deepest.key)
+        return None
     least = least_layers(spec.items, spec.blocks)
     if least > MAX_LAYERS:
         message = f"the network would have {least:,} layers or more; at most {MAX_LAYERS:,} are planned"
@@ -164,7 +169,7 @@ def _outputs(spec: Spec, entering: Values | None, leaving: Values | None, where:
     """The network's outputs by name; None where they are not known."""
     report = where.run.report
     if not spec.outputs:
-        if leaving and any(value in (entering or ()) for value in leaving) and not report.failed:
+        if leaving and not {*leaving}.isdisjoint(entering or ()) and not report.failed:
             at = spec.items[-1].key if spec.items else None
             report.add("S016", "nothing is left of the network: its output is its input", at)
         return {value.name: value for value in leaving} if leaving else None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cnnplan.diagnostics import Report
     from cnnplan.expressions import Names
     from cnnplan.ops.base import Shape
+    from cnnplan.source import Node as TextNode
     from cnnplan.spec import Item, Spec
 
 Values: TypeAlias = tuple[Value, ...]
@@ -47,15 +48,15 @@ class Run:
         self.visits = 0
         self.facts: dict[Any, tuple[Shape, ...]] = {}
 
-    def visit(self, item: Item) -> None:
+    def visit(self, item: Item, where: Where, times: int = 1) -> None:
         """Count an item that is run or left out."""
-        self.visits += 1
+        self.visits += times
         if self.visits > MAX_VISITS:
-            self.too_much(f"the network runs more than {MAX_VISITS:,} items", item)
+            self.too_much(f"the network runs more than {MAX_VISITS:,} items", item, where)
 
-    def too_much(self, message: str, item: Item) -> None:
+    def too_much(self, message: str, item: Item, where: Where) -> None:
         """Stop: the network is larger than the limits."""
-        self.report.add("Y910", message, item.key)
+        self.report.add("Y910", message, where.place or item.key)
         raise TooMuch
 
 
@@ -168,11 +169,27 @@ def _given(items: Sequence[Item]) -> Iterator[str]:
 
 
 class Use(NamedTuple):
-    """A use of a block that is being run."""
+    """A use of a block, or a `share` of an item, that is being run.
+
+    What is wrong inside a built-in block, or in a further run of an item, is reported at its use.
+    """
 
     item: Item
     path: str
     builtin: bool
+    shared: str = ""
+
+    @property
+    def is_place(self) -> bool:
+        """Whether findings are placed here instead of inside."""
+        return self.builtin or bool(self.shared)
+
+    @property
+    def prefix(self) -> str:
+        """What a finding that is placed here begins with."""
+        if self.shared:
+            return f"in this run of '{self.shared}': "
+        return f"in built-in block '{self.item.word}': " if self.builtin else ""
 
 
 class Where(NamedTuple):
@@ -189,12 +206,16 @@ class Where(NamedTuple):
     trainable: bool = True
     checkpoint: bool = False
     uses: tuple[Use, ...] = ()
-    depth: int = 0
+
+    @property
+    def place(self) -> TextNode | None:
+        """Where to report instead of at the item itself: at the use of a built-in block, or a `share`."""
+        return next((use.item.key for use in self.uses if use.is_place), None)
 
     def inside(self, items: tuple[Item, ...], prefix: str) -> Where:
         """The surroundings of a list with names of its own, such as a branch's."""
         frame = Frame(items, self.frame, self.frame.inputs)
-        return self._replace(frame=frame, naming=Naming(prefix, items), copied=False, depth=self.depth + 1)
+        return self._replace(frame=frame, naming=Naming(prefix, items), copied=False)
 
     def modified(self, item: Item) -> Where:
         """The surroundings below an item's own `trainable` and `checkpoint`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnnplan.elaborate.findings import place, used_in
+from cnnplan.elaborate.findings import used_in
 from cnnplan.elaborate.state import UNKNOWN
 from cnnplan.grammar import expression_error
 from cnnplan.source import describe
@@ -56,8 +56,8 @@ def evaluate(given: Given, names: Names, where: Where, layer: str | None = None)
     try:
         return given.value(names)
     except PlacedError as error:
-        if use := place(where):
-            message = f"in built-in block '{getattr(use, 'text', '')}': {error.message}"
+        if use := where.place:
+            message = next(u.prefix for u in where.uses if u.is_place) + error.message
             where.run.report.add(error.code, message, use, help=error.help, layer=layer)
         else:
             expression_error(where.run.report, error, layer, used_in(where))
@@ -76,7 +76,7 @@ def truth(condition: Given, values: Values | None, where: Where) -> bool | None:
     where.run.report.add(
         "Y911",
         f"`if` is true or false, not {describe(value)}",
-        place(where) or condition.node,
+        where.place or condition.node,
         related=used_in(where),
     )
     return None

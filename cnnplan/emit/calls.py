@@ -22,7 +22,8 @@ def literal(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        mark = "'" if '"' in value and "'" not in value else '"'
+        return mark + value.encode("unicode_escape").decode().replace(mark, f"\\{mark}") + mark
     assert value is None or isinstance(value, bool | int | float), value
     return repr(value)
 

@@ -47,9 +47,10 @@ class Forward:
         if scope.block and scope.block.inputs:
             names = list(scope.block.inputs)
         taken: set[str] = set()
-        given = {value: local(name, taken) for value, name in zip(scope.inputs, names, strict=True)}
+        arguments = [local(name, taken) for name in names]
+        given = dict(zip(reversed(scope.inputs), reversed(arguments), strict=True))  # of equal ones the first
         result = "Tensor" if len(ends) == 1 else f"tuple[{', '.join(['Tensor'] * len(ends))}]"
-        head = Call("def forward(", ("self", *(f"{n}: Tensor" for n in given.values())), f") -> {result}:")
+        head = Call("def forward(", ("self", *(f"{n}: Tensor" for n in arguments)), f") -> {result}:")
         return [*statement(4, head), *render(fold(self.lines), given, 8, self.commented)]
 
     # ---------------------------------------------------------------- statements
@@ -57,7 +58,10 @@ class Forward:
     def steps(self, steps: Sequence[Step], inside: str, target: str) -> None:
         for step in steps:
             item = step.item
-            if item.checkpoint:
+            if item.kind == "share":
+                for copy in step.copies:
+                    self.copy(item, copy, inside, target)
+            elif item.checkpoint:
                 for copy in step.copies:
                     self.recomputed(item, copy, inside, target)
             elif item.repeat and item.name and not self.copied and self.closed(step.copies):

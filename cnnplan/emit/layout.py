@@ -25,7 +25,17 @@ class Call(NamedTuple):
         return f"{self.head}{', '.join(map(str, self.arguments))}{self.tail}"
 
 
-Code = str | Call
+class Bracketed(NamedTuple):
+    """`head` and an expression, which goes into brackets where it does not fit beside it."""
+
+    head: str
+    expression: str
+
+    def __str__(self) -> str:
+        return f"{self.head}{self.expression}"
+
+
+Code = str | Call | Bracketed
 
 
 def width(text: str) -> int:
@@ -46,7 +56,11 @@ def statement(indent: int, code: Code, comment: str = "") -> list[str]:
 def broken(pad: str, code: Code, end: str) -> list[str]:
     """The lines of a piece of code; `end` follows its last character."""
     flat = f"{pad}{code}{end}"
-    if isinstance(code, str) or width(flat) <= WIDTH or not code.arguments:
+    if isinstance(code, str) or width(flat) <= WIDTH:
+        return [flat]
+    if isinstance(code, Bracketed):
+        return [f"{pad}{code.head}(", f"{pad}    {code.expression}", f"{pad}){end}"]
+    if not code.arguments:
         return [flat]
     inner = pad + "    "
     body = f"{inner}{', '.join(map(str, code.arguments))}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnplan.emit.layout import WIDTH, Call, statement, width
+from cnnplan.emit.layout import WIDTH, Bracketed, Call, statement, width
 from cnnplan.emit.names import local, numbered
 from cnnplan.graph import Value
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 Parts = list["str | Value"]
+
+LONGEST = 32
+"""Names of variables are cut here."""
 
 FOLDED = 84
 """Statements are folded into the next as long as it stays this short."""
@@ -85,13 +88,15 @@ def listed(values: Sequence[Value]) -> Parts:
 def fold(lines: list[Line]) -> list[Line]:
     """Statements whose only use is in the next one, folded into it."""
     uses: dict[Value, int] = {}
+    widths: dict[Value, int] = {}  # of the variables, as far as the spec names them
     for line in lines:
         for value in line.used():
             uses[value] = uses.get(value, 0) + 1
+        widths.update(dict.fromkeys(line.targets, min(len(line.name), LONGEST)) if line.name else {})
     done: list[Line] = []
     for line in lines:
         before = done[-1] if done else None
-        if before and len(before.targets) == 1 and _may_fold(before, line, uses):
+        if before and len(before.targets) == 1 and _may_fold(before, line, uses, widths):
             (value,) = before.targets
             at = line.parts.index(value)
             line.parts[at : at + 1] = before.parts
@@ -101,7 +106,7 @@ def fold(lines: list[Line]) -> list[Line]:
     return done
 
 
-def _may_fold(before: Line, line: Line, uses: Mapping[Value, int]) -> bool:
+def _may_fold(before: Line, line: Line, uses: Mapping[Value, int], widths: Mapping[Value, int]) -> bool:
     (value,) = before.targets
     if uses.get(value) != 1 or value not in line.parts or before.name or before.loop or before.function:
         return False
@@ -111,7 +116,8 @@ def _may_fold(before: Line, line: Line, uses: Mapping[Value, int]) -> bool:
         return False
     if line.word == "return" and len([p for p in line.parts if isinstance(p, Value)]) > 1 and before.binary:
         return False
-    return sum(4 if isinstance(p, Value) else len(p) for p in (*before.parts, *line.parts)) < FOLDED - 16
+    taken = sum(widths.get(p, 4) if isinstance(p, Value) else len(p) for p in (*before.parts, *line.parts))
+    return taken < FOLDED - 16
 
 
 # -------------------------------------------------------------------- variables
@@ -179,7 +185,7 @@ def _variable(
         old = holder.get(wanted)
     if old is not None and last.get(old, -1) <= index:
         return wanted
-    return local(wanted[:32], taken) if wanted not in ("x",) or "x" in taken else _take("x", taken)
+    return local(wanted[:LONGEST], taken) if wanted not in ("x",) or "x" in taken else _take("x", taken)
 
 
 def _take(name: str, taken: set[str]) -> str:
@@ -210,7 +216,7 @@ def _statement(indent: int, head: str, code: str, line: Line, names: Mapping[Val
         return statement(indent, flat, comment)
     inputs = tuple(names[v] for v in line.used())
     if line.binary or line.depth > 1:
-        return statement(indent, Call(f"{head}(", (code,), ")"), comment)
+        return statement(indent, Bracketed(head, code), comment)
     if isinstance(line.parts[0], str) and line.parts[0].endswith("[") and isinstance(line.parts[-1], str):
         first = Call("[", inputs, "]")
         rest = line.parts[-1].strip("])").strip(", ")

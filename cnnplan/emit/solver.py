@@ -244,8 +244,8 @@ class Solver:
     def _search(self, values: Sequence[int], sites: Sequence[Site]) -> Term | None:
         """What is already named, alone or with a number or a second one."""
         known: list[Term] = [t for t in reversed(self.memo) if all(type(t.value(site)) is int for site in sites)]
-        known += [self._term(a) for a in self.offered.values() if type(a.values[0]) is int]
-        known += [self._term(a) for a in self.arguments.values() if type(a.values[0]) is int]
+        known += [self._term(a) for a in self.offered.values() if all(type(v) is int for v in a.values)]
+        known += [self._term(a) for a in self.arguments.values() if all(type(v) is int for v in a.values)]
         loops = [_variable(name) for name in (sites[0].loop if sites else {})]
         for term in (*known, *loops):
             if fits(term, values, sites):

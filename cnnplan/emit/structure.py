@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cnnplan.graph import Copy, Graph, Node, Scope, Step, Value
 
-NUMBERED = re.compile(r"(.*?)(\d+)")
+NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)")
 """A name with a number: what comes before it, and the number."""
 
 Signature = dict[tuple[Any, ...], tuple[Any, ...]]
@@ -154,7 +154,7 @@ def first_part(copy: Copy, inside: str) -> str | None:
 
 def signature(scope: Scope, rules: Rules, classes: dict[str, Any]) -> Signature:
     """What has to agree, item by item, for two uses of a block to share a class."""
-    found: Signature = {}
+    found: Signature = {("inputs",): tuple(scope.inputs.index(value) for value in scope.inputs)}
 
     def walk(steps: Sequence[Step], inside: str, prefix: tuple[Any, ...]) -> None:
         for step in steps:

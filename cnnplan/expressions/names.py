@@ -47,11 +47,11 @@ class Names(dict[str, Any]):
 def count(value: Any) -> int:
     """How many values a nested list or table holds, counting no further than `MAX_LENGTH`."""
     total, stack = 0, [value]
-    while stack and total <= MAX_LENGTH:
+    while stack and total <= MAX_LENGTH + 1:
         item = stack.pop()
         total += 1
         if type(item) is list:
-            stack.extend(item[: MAX_LENGTH + 1])
+            stack.extend(item[: MAX_LENGTH + 2])
         elif type(item) is dict:
             stack.extend(item.values())
     return total

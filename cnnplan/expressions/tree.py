@@ -111,7 +111,7 @@ class List(Expression):
 
     def value(self, names: Names) -> Any:
         values = [item.value(names) for item in self.items]
-        held = count(values)
+        held = count(values) - 1  # the list itself
         names.budget.spend(held)
         if held > MAX_LENGTH:
             self.fail(f"a list of more than {MAX_LENGTH:,} values")
@@ -158,7 +158,7 @@ class Binary(Expression):
         a, b = self.left.value(names), self.right.value(names)
         mark = self.mark
         if mark == "+" and type(a) is list and type(b) is list:
-            held = count(a) + count(b)
+            held = count(a) + count(b) - 2  # the two lists themselves
             names.budget.spend(held)
             if held > MAX_LENGTH:
                 self.fail(f"a list of more than {MAX_LENGTH:,} values")

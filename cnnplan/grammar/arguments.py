@@ -78,7 +78,7 @@ def fields(reading: Reading, item: Item) -> list[str]:
         return list(item.op.model_fields)
     node = reading.block_nodes.get(item.word) or reading.builtin_nodes.get(item.word)
     params = node.get("params") if isinstance(node, Mapping) else None
-    return [key.value for key, _ in params] if isinstance(params, Mapping) else []
+    return [key.value for key, _ in params if isinstance(key.value, str)] if isinstance(params, Mapping) else []
 
 
 def read_argument(reading: Reading, item: Item, known: list[str], key: Scalar, node: Node) -> None:

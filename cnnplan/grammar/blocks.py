@@ -8,12 +8,12 @@ from cnnplan import names
 from cnnplan.diagnostics import some, suggest
 from cnnplan.grammar.items import read_items
 from cnnplan.grammar.reading import Reading
-from cnnplan.limits import MAX_NESTING
+from cnnplan.limits import height
 from cnnplan.source import Mapping, Scalar
 from cnnplan.spec import TYPES, Block, Param
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from cnnplan.source import Node
     from cnnplan.spec import Item
@@ -22,14 +22,17 @@ KEYS = ("params", "inputs", "outputs", "layers")
 
 
 def block_name(reading: Reading, key: Scalar) -> bool:
-    """Whether the key can name a block; a finding where it cannot."""
+    """Whether uses of the key are uses of this block; a finding where it cannot name one."""
     name = key.value
+    if key.spoiled:
+        return False
     why = names.problem(name)
-    if not why and (name in names.MERGES or name in (*names.MODIFIERS, "each", "layers", "share")):
+    part = name in names.MERGES or name in (*names.MODIFIERS, "each", "layers", "share")
+    if part and not why:
         why = f"`{name}` is part of the language"
     if why:
         reading.report.add("Y914", f"'{key.text:.40}' cannot name a block: {why}", key)
-    return not why
+    return isinstance(name, str) and not part
 
 
 def read_block(reading: Reading, name: str, node: Node, builtin: bool = False) -> Block:
@@ -47,6 +50,11 @@ def read_block(reading: Reading, name: str, node: Node, builtin: bool = False) -
         reading.report.add("Y912", f"block '{name}' needs `layers`", node, about=name)
         return empty
     outputs = reading.references(node.get("outputs"), "outputs")
+    once: set[str] = set()
+    for output in outputs:
+        if str(output) in once:
+            reading.report.add("S016", f"output '{output}' is named twice", output.node)
+        once.add(str(output))
     reading.input_names = inputs
     items = read_items(reading, node.get("layers"), "layers", node.entries["layers"][0])
     needs_from(reading, items)
@@ -58,7 +66,9 @@ def _params(reading: Reading, node: Mapping) -> dict[str, Param]:
     for key, value in reading.mapping(node.get("params"), "params"):
         if why := names.problem_of_variable(key.value):
             reading.report.add("Y914", f"'{key.text:.40}' cannot name a param: {why}", key)
-        elif isinstance(value, Scalar) and value.value is None:
+        if not isinstance(key.value, str):
+            continue
+        if isinstance(value, Scalar) and value.value is None:
             message = f"param '{key.text}' needs a type ({', '.join(TYPES)}) or a default value"
             reading.report.add("Y911", message, key)
         elif isinstance(value, Scalar) and value.plain and value.value in TYPES:
@@ -92,35 +102,47 @@ def needs_from(reading: Reading, items: tuple[Item, ...]) -> None:
 
 
 def check_recursion(reading: Reading) -> None:
-    """Report each block that reaches itself."""
+    """Report each block that reaches itself; find how deep the lists of each block are nested.
+
+    Without recursion: a chain of blocks may be as long as a file.
+    """
+    uses = {name: {item.word: item for item in _uses(block.items)} for name, block in reading.blocks.items()}
     done: set[str] = set()
-    for name in reading.block_nodes:
-        _follow(reading, name, [], done)
+    circular: set[str] = set()
+    for first in reading.blocks:
+        path: dict[str, None] = {}  # from the first block to the one that is looked at
+        ahead: list[Iterator[str]] = [iter((first,))]
+        while ahead:
+            name = next(ahead[-1], None)
+            if name is None:
+                ahead.pop()
+                if path:
+                    left, _ = path.popitem()
+                    done.add(left)
+                    _measure(reading, left)
+            elif name in path:
+                around = list(path)
+                circle = [*around[around.index(name) :], name]
+                circular.update(circle)
+                message = f"block '{name}' reaches itself: {some_of(circle)}"
+                at = uses[circle[-2]][name].key
+                reading.report.add("Y916", message, at, help="use `repeat` to run a block several times")
+            elif name in reading.blocks and name not in done:
+                path[name] = None
+                ahead.append(iter(uses[name]))
+    for name in circular:
+        reading.blocks[name] = reading.blocks[name]._replace(items=(), height=0)
 
 
-def _follow(reading: Reading, name: str, path: list[str], done: set[str]) -> None:
-    if name in path:
-        circle = [*path[path.index(name) :], name]
-        entry = next(item for item in _uses(reading.blocks[circle[-2]].items) if item.word == name)
-        for member in circle:
-            reading.blocks[member] = reading.blocks[member]._replace(items=())
-        reading.report.add(
-            "Y916",
-            f"block '{name}' reaches itself: {' → '.join(circle)}",
-            entry.key,
-            help="use `repeat` to run a block several times",
-        )
-        return
-    if name in done or name not in reading.blocks:
-        return
-    if len(path) > MAX_NESTING:
-        at = reading.blocks[path[0]].node
-        reading.report.add("Y910", f"blocks are nested more than {MAX_NESTING} deep, from '{path[0]}' on", at)
-        reading.blocks[path[-1]] = reading.blocks[path[-1]]._replace(items=())
-        return
-    for word in dict.fromkeys(item.word for item in _uses(reading.blocks[name].items)):
-        _follow(reading, word, [*path, name], done)
-    done.add(name)
+def some_of(circle: list[str]) -> str:
+    """The blocks of a circle, those in the middle of a long one left out."""
+    shown = circle if len(circle) <= 8 else [*circle[:4], "…", *circle[-3:]]
+    return " → ".join(shown)
+
+
+def _measure(reading: Reading, name: str) -> None:
+    block = reading.blocks[name]
+    reading.blocks[name] = block._replace(height=height(block.items, reading.blocks))
 
 
 def _uses(items: Iterable[Item]) -> Iterable[Item]:

@@ -132,7 +132,7 @@ def _inputs(reading: Reading, top: Mapping) -> tuple[Input, ...]:
     for key, node in reading.mapping(top.get("inputs"), "inputs"):
         if why := names.problem(key.value) or ("it names values already" * (key.value in names.REFERENCES)):
             reading.report.add("Y914", f"'{key.text:.40}' cannot name an input: {why}", key)
-        elif found := _input(reading, key.value, node):
+        if isinstance(key.value, str) and (found := _input(reading, key.value, node)):
             inputs.append(found)
     if not inputs:
         reading.report.add("Y912", "`inputs` names at least one input", top.entries["inputs"][0])
@@ -176,6 +176,6 @@ def _variables(reading: Reading, top: Mapping) -> dict[str, tuple[Scalar, Given 
     for key, node in reading.mapping(top.get("variables"), "variables"):
         if why := names.problem_of_variable(key.value):
             reading.report.add("Y914", f"'{key.text:.40}' cannot name a variable: {why}", key)
-        else:
+        if isinstance(key.value, str):
             found[key.value] = (key, reading.given(node))
     return found

@@ -25,9 +25,10 @@ def _name(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
     if why := names.problem_of_layer(name, has_module=not inline):
         shown = node.text if isinstance(node, Scalar) else node.kind
         reading.report.add("Y914", f"'{shown:.40}' cannot name a layer: {why}", node)
-        return
+        if not isinstance(name, str):
+            return
     assert isinstance(node, Scalar)
-    item.name, item.name_node = str(name), node
+    item.name, item.name_node = str(name), node  # a refused name too: what refers to it is not to blame
 
 
 def _from(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
@@ -60,8 +61,7 @@ def _repeat(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
         counter, node = entries[0]
         if counter.value != "index" and (why := names.problem_of_variable(counter.value)):
             reading.report.add("Y914", f"'{counter.text:.40}' cannot name a counter: {why}", counter)
-        else:
-            item.counter = str(counter.value)
+        item.counter = str(counter.value)
     item.repeat = reading.given(node)
     if item.repeat is None:
         item.kind = "broken"

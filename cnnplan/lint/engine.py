@@ -7,7 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from cnnplan.diagnostics import CODES, ERROR
+from cnnplan.diagnostics import CODES, ERROR, INFO, TooManyFindings
 from cnnplan.lint.base import Rule
 
 if TYPE_CHECKING:
@@ -32,9 +32,12 @@ def lint(plan: Plan, report: Report) -> tuple[Diagnostic, ...]:
     The spec's own `lint: {ignore: […], select: […]}` chooses among those that are not errors of
     the language or of shapes.
     """
-    for rule in rules():
-        for found in rule().check(plan):
-            report.add(rule.code, found.message, found.node, help=found.help, layer=found.layer, related=found.related)
+    try:
+        for rule in rules():
+            for f in rule().check(plan):
+                report.add(rule.code, f.message, f.node, help=f.help, layer=f.layer, related=f.related)
+    except TooManyFindings:
+        report.cut(INFO)
     chosen = plan.graph.settings.get("lint")
     ignore = tuple(chosen.ignore) if chosen else ()
     select = tuple(chosen.select) if chosen else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnplan.diagnostics import printable
 from cnnplan.render.numbers import plural
 from cnnplan.render.styled import Styled
 from cnnplan.source import LINE_BREAK
@@ -25,10 +26,10 @@ def finding(found: Diagnostic, lines: Sequence[str]) -> Styled:
     margin = " " * len(str(found.start.line)) if found.start else " "
     out = Styled((f"{found.severity}[{found.code}]", STYLES[found.severity]), (f" {found.message}\n", "bold"))
     if found.start is None:
-        out.add(f"{margin}--> {found.path}\n", "dim")
+        out.add(f"{margin}--> {printable(found.path)}\n", "dim")
     else:
         out.add(f"{margin}--> ", "blue")
-        out.add(f"{found.path}:{found.start.line}:{found.start.column}\n")
+        out.add(f"{printable(found.path)}:{found.start.line}:{found.start.column}\n")
         if found.start.line <= len(lines):
             _add_snippet(out, found, lines[found.start.line - 1], margin)
     for related in found.related:

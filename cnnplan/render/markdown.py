@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnplan.diagnostics import printable
 from cnnplan.render.numbers import counted, exact, percent, short, size
 from cnnplan.render.rows import rows
 
@@ -70,6 +71,7 @@ def findings(found: Sequence[Diagnostic]) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown and HTML take as it is."""
+    text = printable(text)
     for mark in "\\`*_|<>[]":
         text = text.replace(mark, f"&#{ord(mark)};" if mark in "<>|`" else f"\\{mark}")
-    return text.replace("\n", " ")
+    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from cnnplan.diagnostics import printable
 from cnnplan.render.numbers import bar, counted, exact, percent, plural, short, size
 from cnnplan.render.rows import rows
 from cnnplan.render.styled import Styled
@@ -29,8 +30,9 @@ def heading(plan: Plan, width: int) -> Styled:
     spec = plan.spec
     shapes = ", ".join(f"{v.name} {v.shape}" for v in plan.graph.inputs)
     ends = ", ".join(f"{name} {v.shape}" for name, v in plan.graph.outputs.items())
-    out = Styled((plan.name, "bold"), (f"  {plan.path}\n", "dim"))
-    if about := ". ".join(t.strip().rstrip(".") for t in (spec.description, spec.reference) if t):
+    out = Styled((plan.name, "bold"), (f"  {printable(plan.path)}\n", "dim"))
+    words = (" ".join(t.split()).rstrip(".") for t in (spec.description, spec.reference))
+    if about := printable(". ".join(filter(None, words))):
         out.add("\n".join(wrap(about, width)) + "\n", "dim")
     out.add(f"{shapes} → {ends}\n\n")
     return out
@@ -113,9 +115,9 @@ def line(plan: Plan, path: str, width: int) -> Styled:
     """One spec on one line."""
     layers = f"{plural(len(plan.layers), 'layer'):>12}"
     numbers = f"{plan.parameters:>13,} parameters  {counted(plan.macs, 'MACs'):>13}"
-    return Styled(("ok     ", "green"), f"{path:<{width}}  {layers}  {numbers}\n")
+    return Styled(("ok     ", "green"), f"{printable(path):<{width}}  {layers}  {numbers}\n")
 
 
 def failed(path: str, found: str, width: int) -> Styled:
     """One spec that is not valid, on one line."""
-    return Styled(("error  ", "bold red"), f"{path:<{width}}  {found}\n")
+    return Styled(("error  ", "bold red"), f"{printable(path):<{width}}  {found}\n")

@@ -48,8 +48,8 @@ def flow(values: str, key: str = "layers") -> str:
     return f"{HEAD}{key}: {values}\n" + ("" if key == "layers" else "layers: [relu]\n")
 
 
-DOUBLED = "".join(f"- layers: [share: a{i}, share: a{i}]\n  name: a{i + 1}\n" for i in range(40))
-LISTS = "".join(f"  x{i}: ={MARK * (i == 10)}x{i - 1} + x{i - 1}\n" for i in range(1, 40))
+DOUBLED = "".join(f"- layers: [{MARK * (i == 13)}share: a{i}, share: a{i}]\n  name: a{i + 1}\n" for i in range(40))
+LISTS = "".join(f"  x{i}: ={MARK * (i == 11)}x{i - 1} + x{i - 1}\n" for i in range(1, 40))
 CASES = {
     "duplicate key": (net("- relu", more="«name: b"), "'name'", "given twice"),
     "unknown key": (net("- relu", more="«varables: {a: 1}"), "variables"),
@@ -99,7 +99,7 @@ CASES = {
         ),
         "100,000",
     ),
-    "a bomb of shares": (net("- «relu:\n  name: a0\n" + DOUBLED), "20,000"),
+    "a bomb of shares": (net("- relu:\n  name: a0\n" + DOUBLED), "20,000"),
     "towers of powers": (net("- relu", more="variables: {x: =«9**9**9}"), "64 bits"),
     "a product of a text": (net("- relu", more="variables: {x: \"=«'a' * 10**10\"}"), "numbers"),
     "lists that double": (
@@ -198,28 +198,22 @@ def test_three_megabytes(tmp_path: Path) -> None:
 # -------------------------------------------------------------------- what is not within the limits, and is
 
 
-@pytest.mark.xfail(strict=True, reason="circles of blocks that share a block are an internal error (StopIteration)")
 def test_circles_that_share_a_block(tmp_path: Path) -> None:
     ran = build(blocked("a: {layers: [a, b]}\nb: {layers: [a, b]}", "- a"), tmp_path)
     assert "reaches itself" in polite(ran)
     assert ran.code == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a chain of 900 blocks is an internal error (RecursionError)")
 def test_a_chain_of_blocks(tmp_path: Path) -> None:
     chain = "\n".join(["b0: {layers: [relu]}", *(f"b{i}: {{layers: [b{i - 1}]}}" for i in range(1, 900))])
     refuses(blocked(chain, "- «b899"), tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="a chain of 1,000 shares is an internal error (RecursionError)")
 def test_a_chain_of_shares(tmp_path: Path) -> None:
     chain = "".join(f"- share: a{i}\n  name: a{i + 1}\n" for i in range(1000))
     polite(build(net(f"- relu:\n  name: a0\n{chain}"), tmp_path))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a param called 10 is an internal error (AttributeError) where an argument is wrong"
-)
 def test_a_param_that_is_a_number(tmp_path: Path) -> None:
     polite(build(blocked("b: {params: {10: int}, layers: [relu]}", "- b: {n: 3}"), tmp_path))
 
@@ -231,14 +225,12 @@ MANY = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="as many findings are printed as there are: thousands, and minutes for 19,000")
 @pytest.mark.parametrize("case", MANY)
 def test_thousands_of_errors(case: str, tmp_path: Path) -> None:
     """A person reads the first dozens; 19,000 of them take longer to print than to find."""
     assert "error" in polite(build(MANY[case], tmp_path))
 
 
-@pytest.mark.xfail(strict=True, reason="the limit of 1,024 values is felt at 1,023")
 @pytest.mark.parametrize("length", [1023, 1024])
 def test_lists_as_long_as_they_may_be(length: int) -> None:
     assert plan(net("- relu", more=f"variables: {{a: {[1] * 500}, b: {[1] * (length - 500)}, c: =a + b}}"))
@@ -260,7 +252,6 @@ ESCAPES = {
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-@pytest.mark.xfail(strict=True, reason="messages carry control characters of the spec to the terminal as they are")
 @pytest.mark.parametrize("case", ESCAPES)
 def test_messages_hold_no_control_characters(case: str, tmp_path: Path) -> None:
     ran = run("check", "-", "--format", "concise", stdin=ESCAPES[case], cwd=tmp_path)
@@ -292,7 +283,6 @@ def released(fifo: Path, seconds: float = 4) -> Iterator[threading.Event]:
         thread.join()
 
 
-@pytest.mark.xfail(strict=True, reason="a FIFO without a writer is waited for, for ever")
 def test_a_fifo_without_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with released(tmp_path / "fifo") as late:
@@ -352,7 +342,6 @@ def test_a_path_that_is_too_long_to_build(tmp_path: Path) -> None:
     assert "too long" in polite(ran)
 
 
-@pytest.mark.xfail(strict=True, reason="`check` of a path that is too long is an internal error (OSError)")
 def test_a_path_that_is_too_long_to_check(tmp_path: Path) -> None:
     ran = run("check", "x" * 300, cwd=tmp_path)
     assert ran.code == 2
@@ -414,7 +403,6 @@ def test_a_full_standard_output(tmp_path: Path) -> None:
         assert "Exception ignored" not in ran.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="a FIFO that nobody reads is waited for, for ever")
 def test_a_fifo_that_nobody_reads(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with released(tmp_path / "fifo") as late:
@@ -424,7 +412,6 @@ def test_a_fifo_that_nobody_reads(tmp_path: Path) -> None:
     assert "cannot write" in polite(ran)
 
 
-@pytest.mark.xfail(strict=True, reason="`build spec.yaml -o spec.yaml` replaces the spec by the source")
 def test_the_spec_itself_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(net("- relu"))
     ran = run("build", "spec.yaml", "-o", "spec.yaml", cwd=tmp_path)
@@ -477,15 +464,11 @@ def test_texts_of_arguments_stay_texts(text: str) -> None:
     held(text)
 
 
-@pytest.mark.xfail(strict=True, reason="a text with a line break or a zero is written into the source as it is")
 @pytest.mark.parametrize("text", BROKEN)
 def test_texts_of_arguments_of_several_lines(text: str) -> None:
     held(text)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="control characters, and those that turn the line around, are written as they are"
-)
 @pytest.mark.parametrize("text", [t for t in STRANGE if t not in ("\t", "\ufeff", "\u200b", "\U000e0041")])
 def test_texts_of_arguments_are_printable(text: str) -> None:
     held(text)

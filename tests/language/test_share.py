@@ -152,7 +152,6 @@ def test_a_share_may_repeat(times: int) -> None:
     assert found.parameters == 12
 
 
-@pytest.mark.xfail(strict=True, reason="the source of a share that has a name and a repeat does not compile")
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_a_share_with_a_name_may_repeat(times: int) -> None:
     found = same(
@@ -318,7 +317,6 @@ def test_parameter_shapes_must_agree() -> None:
     blames(net(f"- layers: [relu, {four.strip('- ').partition(chr(10))[0]}]\n  name: g\n- tanh\n- «share: g"), "S021")
 
 
-@pytest.mark.xfail(strict=True, reason="the help says to feed the channels that are fed already")
 def test_help_where_the_size_differs() -> None:
     assert "3 channels" not in complaint(net("- layernorm:\n  name: a\n- maxpool: 2\n- «share: a"), "S021")
 
@@ -360,17 +358,14 @@ def test_what_a_module_derives_from_the_size_must_be_the_same(item: str, between
         assert "depends on the size" in complaint(spec, "S021")
 
 
-@pytest.mark.xfail(strict=True, reason="what does not fit a shared item is reported at its first run, which is right")
 def test_what_does_not_fit_is_reported_where_it_is_shared() -> None:
     blames(net("- conv: {out_channels: 3, kernel_size: 5}\n  name: a\n- «share: a"), "S001")
 
 
-@pytest.mark.xfail(strict=True, reason="what does not fit a shared item is reported at its first run, which is right")
 def test_a_rank_that_does_not_fit_is_reported_where_it_is_shared() -> None:
     blames(net("- flatten\n- linear: 3\n  name: a\n- relu\n- «share: a\n  from: input"), "S003")
 
 
-@pytest.mark.xfail(strict=True, reason="the type of a value that a shared item refuses is reported at its first run")
 def test_a_type_that_does_not_fit_is_reported_where_it_is_shared() -> None:
     head = "cnnplan: 1\nname: net\ninputs: {a: [3, 8], b: {shape: [3, 8], dtype: int64}}\n"
     spec = net(f"- {C}\n  from: a\n  name: n\n- «share: n\n  from: b\n  name: z", head=head, more="outputs: [n, z]")
@@ -413,9 +408,6 @@ def test_a_merge_of_references() -> None:
     same(spec)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="where the first run takes one value twice, the second takes its last value twice"
-)
 @pytest.mark.parametrize("first", ["[r, r]", "[r, previous]"])
 def test_a_first_run_on_one_value_twice(first: str) -> None:
     spec = net(f"- relu:\n  name: r\n- subtract:\n  from: {first}\n  name: a\n- share: a\n  from: [r, input]")
@@ -443,7 +435,6 @@ def test_references_to_what_is_around_stay() -> None:
     same(spec)
 
 
-@pytest.mark.xfail(strict=True, reason="a reference to the value that entered the first run moves, others stay")
 def test_references_to_what_entered_stay_too() -> None:
     """A name stands for the same value whether or not that value is also what enters."""
     assert inputs(net(AROUND.replace("@", "")))["share1.subtract1"] == ("o", "share1.tanh1")
@@ -468,7 +459,6 @@ def test_shared_layers_count_as_layers() -> None:
     assert [d.code for d in refused(net(f"- relu:\n  name: a0\n{doubled}"))] == ["Y910"]
 
 
-@pytest.mark.xfail(strict=True, reason="shared groups without layers are not counted: 40 of them run for ever")
 def test_shared_items_without_layers_count_as_items() -> None:
     doubled = "".join(f"- layers: [share: a{i}, share: a{i}]\n  name: a{i + 1}\n" for i in range(16))
     spec = net(f"- relu\n- layers: [{{relu: , if: false}}]\n  name: a0\n{doubled}- tanh")

@@ -53,10 +53,10 @@ class DeadLayer(Rule):
                 live.add(node.index)
                 wanted.update(node.inputs)
                 wanted.update([node.like] if node.like else [])
+        places = {given.name: given.node for given in plan.spec.inputs}
         for value in graph.inputs:
             if value not in wanted:
-                given = next(i for i in plan.spec.inputs if i.name == value.name)
-                yield Finding(f"input '{value.name}' reaches no output of the network", given.node)
+                yield Finding(f"input '{value.name}' reaches no output of the network", places[value.name])
         for node in graph.nodes:
             if node.index not in live:
                 if not any(users[v] for v in node.outputs):
@@ -65,10 +65,10 @@ class DeadLayer(Rule):
             if unused := [v.name for v in node.outputs if not users[v] and v not in wanted]:
                 what = f"output {some(unused)} is" if len(unused) == 1 else f"outputs {some(unused)} are"
                 help = "use it, or `slice` what is wanted"
-                yield Finding(f"{what} not used", node.item.key, node.name, help=help)
+                yield Finding(f"{what} not used", node.at, node.name, help=help)
 
     @staticmethod
     def dead(node: Node) -> Finding:
         """The last of a row of layers that lead nowhere."""
         message = f"the output of '{node.name}' reaches no output of the network"
-        return Finding(message, node.item.key, node.name, help="use it with `from`, name it in `outputs`, or remove it")
+        return Finding(message, node.at, node.name, help="use it with `from`, name it in `outputs`, or remove it")
