@@ -37,6 +37,10 @@ def command(
     """
     if output is not None and _same_file(output, Path(spec)):
         raise UsageError(f"{output} is the spec itself; write the source to another file")
+    if output is not None and output.suffix in (".yaml", ".yml"):
+        raise UsageError(
+            f"{output} is the name of a spec; the source is Python: write it to {output.with_suffix('.py')}"
+        )
     data, path = common.read(spec, stdin_filename)
     loaded = common.load(data, path, set_, input_size)
     if loaded.plan is None:

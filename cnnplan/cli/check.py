@@ -70,40 +70,48 @@ def command(
     """
     found: list[common.Loaded] = []
     unreadable: list[str] = []
-    for path in expanded(paths):
+    seen, left_out = expanded(paths)
+    for path in seen:
         try:
             data, name = common.read(path, stdin_filename)
         except UsageError as error:
             unreadable.append(str(error))
             continue
-        found.append(common.load(data, name, set_, input_size))
+        try:
+            found.append(common.load(data, name, set_, input_size))
+        except UsageError as error:
+            unreadable.append(f"{name}: {error}" if len(seen) > 1 else str(error))
     if found:
         text = rendered(found, format_, 64 if verbose and depth is None else depth, quiet, verbose, color, output)
         common.deliver(text, output)
+    if left_out and not quiet:
+        names = f"{left_out[0]}{f' and {len(left_out) - 1} more' if len(left_out) > 1 else ''}"
+        sys.stderr.write(f"left out, without a top-level `cnnplan:` key: {names}\n")
     for message in unreadable:
         sys.stderr.write(f"error: {message}\n")
     raise typer.Exit(2 if unreadable else status(found, fail_on))
 
 
-def expanded(paths: Sequence[str]) -> Iterator[str]:
-    """The files to check: each once, those of a directory in order.
+def expanded(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files to check, each once, those of a directory in order; and the YAML files there that are no specs.
 
     Raises:
         UsageError: a directory holds no spec.
     """
-    seen = set()
+    seen: dict[str, None] = {}
+    left_out: list[str] = []
     for path in paths:
         files = [path]
         if not path:
             raise UsageError("a path is empty")
         if path != "-" and is_directory(path):
-            files = [str(file) for file in specs_below(Path(path))]
+            below = list(yaml_below(Path(path)))
+            files = [str(file) for file, is_spec in below if is_spec]
+            left_out += [str(file) for file, is_spec in below if not is_spec]
             if not files:
                 raise UsageError(f"no spec in {path}: a spec is a .yaml file with a top-level `cnnplan:` key")
-        for file in files:
-            if file not in seen:
-                seen.add(file)
-                yield file
+        seen.update(dict.fromkeys(files))
+    return list(seen), left_out
 
 
 def is_directory(path: str) -> bool:
@@ -117,20 +125,22 @@ def is_directory(path: str) -> bool:
 _MARK = re.compile(rb"^[\"']?cnnplan[\"']?[ \t]*:", re.MULTILINE)
 
 
-def specs_below(directory: Path) -> Iterator[Path]:
-    """The specs below a directory: YAML files with a top-level key `cnnplan`. Hidden folders are left out."""
+def yaml_below(directory: Path) -> Iterator[tuple[Path, bool]]:
+    """The YAML files below a directory, and whether each is a spec: it has a top-level key `cnnplan`.
+
+    What is hidden is left out.
+    """
     for path in sorted(directory.iterdir()):
         if path.name.startswith(".") or path.name in ("node_modules", "__pycache__"):
             continue
         if path.is_dir():
-            yield from specs_below(path)
+            yield from yaml_below(path)
         elif path.suffix in (".yaml", ".yml") and path.is_file():
             try:
                 with path.open("rb") as file:
-                    if _MARK.search(file.read(MAX_BYTES)):
-                        yield path
+                    yield path, bool(_MARK.search(file.read(MAX_BYTES)))
             except OSError:
-                yield path  # reading it again says why
+                yield path, True  # reading it again says why
 
 
 def status(found: Sequence[common.Loaded], fail_on: FailOn) -> int:
@@ -202,8 +212,11 @@ def _table(
         width = max(len(x.path) for x in found)
         for loaded in found:
             said = findings.summary(shown[loaded.path])
+            worst = next((s for s in SEVERITIES if any(d.severity == s for d in loaded.diagnostics)), "")
             out.extend(
-                table.line(loaded.plan, loaded.path, width) if loaded.plan else table.failed(loaded.path, said, width)
+                table.line(loaded.plan, loaded.path, width, worst)
+                if loaded.plan
+                else table.failed(loaded.path, said, width)
             )
         out.add("\n")
     elif not quiet and (plan := found[0].plan):

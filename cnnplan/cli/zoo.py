@@ -27,8 +27,11 @@ def command(
         common.deliver("\n".join(lines) + "\n", output)
         return
     text = zoo.find(name.removesuffix(".yaml")).read_text(encoding="utf-8")
-    common.deliver(text, output)
-    if output is not None and not quiet:
+    if output is None or str(output) == "-":
+        common.deliver(text, None)
+        return
+    common.write(output, text, new=True)
+    if not quiet:
         sys.stderr.write(f"wrote {output}; next: cnnplan check {output}\n")
 
 

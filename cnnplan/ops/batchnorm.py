@@ -6,7 +6,7 @@ from pydantic import Field
 
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
-from cnnplan.ops.fields import Flag, Positive, Probability
+from cnnplan.ops.fields import Epsilon, Flag, Probability
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 
@@ -25,7 +25,7 @@ class BatchNorm(Op):
         "flops": "2 * prod(input): in evaluation it is one scale and one shift",
     }
 
-    eps: Positive = Field(1e-5, description="added to the variance")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     affine: Flag = Field(True, description="learn a weight and a bias for each channel")
     track_running_stats: Flag = Field(True, description="keep running statistics for evaluation")

@@ -149,6 +149,11 @@ Probability: TypeAlias = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
 ]
 Number: TypeAlias = Annotated[float, PlainValidator(number(None, None, "a number")), WithJsonSchema({"type": "number"})]
+Epsilon: TypeAlias = Annotated[
+    float,
+    PlainValidator(number(0, 1, "a small number, above 0 (channels are inferred, not written),", open_=True)),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+]
 Positive: TypeAlias = Annotated[
     float,
     PlainValidator(number(0, None, "a number above 0", open_=True)),

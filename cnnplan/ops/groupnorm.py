@@ -7,7 +7,7 @@ from pydantic import Field
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
 from cnnplan.ops.conv import divisors
-from cnnplan.ops.fields import Flag, Positive, Size
+from cnnplan.ops.fields import Epsilon, Flag, Size
 from cnnplan.ops.window import WHOLE, Window
 
 
@@ -26,7 +26,7 @@ class GroupNorm(Op):
     }
 
     num_groups: Size = Field(description="groups of channels that are normalized together")
-    eps: Positive = Field(1e-5, description="added to the variance")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
     affine: Flag = Field(True, description="learn a weight and a bias for each channel")
 
     def output(self, *xs: Shape) -> Shape:

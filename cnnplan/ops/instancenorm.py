@@ -6,7 +6,7 @@ from pydantic import Field
 
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, require_spatial
-from cnnplan.ops.fields import Flag, Positive, Probability
+from cnnplan.ops.fields import Epsilon, Flag, Probability
 from cnnplan.ops.window import WHOLE, Window
 
 
@@ -25,7 +25,7 @@ class InstanceNorm(Op):
         "flops": "prod(input) * (1 for the mean, 3 for the variance, 2 to normalize, 2 with affine)",
     }
 
-    eps: Positive = Field(1e-5, description="added to the variance")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
     momentum: Probability = Field(0.1, description="weight of the newest batch in the running statistics")
     affine: Flag = Field(False, description="learn a weight and a bias for each channel")
     track_running_stats: Flag = Field(False, description="keep running statistics for evaluation")

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
-from cnnplan.ops.fields import Flag, Positive
+from cnnplan.ops.fields import Epsilon, Flag
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 
@@ -25,7 +25,7 @@ class LayerNorm(Op):
     }
 
     axis: Literal["all", "channels"] = Field("all", description="what is normalized together")
-    eps: Positive = Field(1e-5, description="added to the variance")
+    eps: Epsilon = Field(1e-5, description="added to the variance")
     elementwise_affine: Flag = Field(True, description="learn a weight and a bias")
     bias: Flag = Field(True, description="learn the bias as well as the weight")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnplan.diagnostics import printable
-from cnnplan.render.numbers import counted, exact, percent, short, size
+from cnnplan.render.numbers import counted, exact, percent, plural, short, size
 from cnnplan.render.rows import rows
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def plan_table(plan: Plan, depth: int | None) -> str:
         name = "&nbsp;&nbsp;" * row.level + f"`{row.name}`" + (f" ×{row.times}" if row.times > 1 else "")
         cells = [
             name,
-            f"`{row.what}`",
+            code(row.what),
             row.output,
             "shared" if row.shared and not row.parameters else exact(row.parameters),
             percent(row.parameters, plan.parameters),
@@ -55,23 +55,34 @@ def summary_table(found: Sequence[tuple[str, Plan | None, Sequence[Diagnostic]]]
         numbers = [str(len(plan.layers)), exact(plan.parameters), short(plan.macs)] if plan else ["", "", ""]
         errors = sum(d.severity == "error" for d in diagnostics)
         others = len(diagnostics) - errors
-        said = ", ".join(f"{n} {w}" for n, w in ((errors, "error(s)"), (others, "other(s)")) if n)
-        lines.append(f"| `{escaped(path)}` | {' | '.join(numbers)} | {said} |")
+        said = ", ".join(plural(n, word) for n, word in ((errors, "error"), (others, "other")) if n)
+        lines.append(f"| {code(path)} | {' | '.join(numbers)} | {said} |")
     return "\n".join(lines) + "\n"
 
 
 def findings(found: Sequence[Diagnostic]) -> str:
     """The findings as a list."""
     return "".join(
-        f"- **{d.severity}** `{d.code}` {escaped(f'{d.path}:{d.start.line}:{d.start.column}' if d.start else d.path)}: "
-        f"{escaped(d.message)}{'. ' + escaped(d.help) if d.help else ''}\n"
+        f"- **{d.severity}** `{d.code}` {code(f'{d.path}:{d.start.line}:{d.start.column}' if d.start else d.path)}: "
+        f"{escaped(d.message)}{'; ' + escaped(d.help) if d.help else ''}\n"
         for d in found
     )
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown and HTML take as it is."""
-    text = printable(text)
-    for mark in "\\`*_|<>[]":
-        text = text.replace(mark, f"&#{ord(mark)};" if mark in "<>|`" else f"\\{mark}")
+    """Text that Markdown and HTML take as it is; what stands in backticks stays code."""
+    parts = printable(text).split("`")
+    if len(parts) % 2 == 0:
+        parts = ["'".join(parts)]
+    return "".join(code(part) if i % 2 else _prose(part) for i, part in enumerate(parts))
+
+
+def code(text: str) -> str:
+    """Text as code, in a table too."""
+    return "`" + printable(text).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _prose(text: str) -> str:
+    for mark in "\\*_|<>[]":
+        text = text.replace(mark, f"&#{ord(mark)};" if mark in "<>|" else f"\\{mark}")
     return text

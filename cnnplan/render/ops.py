@@ -105,7 +105,9 @@ def _usage(name: str, op: type[Op]) -> Iterator[str]:
     required = [key for key, field in op.model_fields.items() if field.is_required()]
     lines = []
     if op.group == "merge":
-        lines = [f"- {name}:", "    body:", "      - batchnorm", "    skip: []", f"- {name}:", "    from: [a, b]"]
+        lines = [f"- {name}:", "    body:", "      - batchnorm", "    skip: []", f"- {name}:", "  from: [a, b]"]
+    elif name in _USAGE:
+        lines = [f"- {name}: {arguments}" for arguments in _USAGE[name]]
     elif not op.model_fields:
         lines = [f"- {name}"]
     else:
@@ -123,6 +125,14 @@ def _usage(name: str, op: type[Op]) -> Iterator[str]:
     yield ""
 
 
+_USAGE = {
+    "upsample": ("2", "{scale_factor: 2, mode: bilinear}", "{like: a}"),
+    "crop": ("5", "{like: a}"),
+    "pad": ("1", "{padding: [[1, 2], [0, 1]], mode: reflect}"),
+    "slice": ("{start: 0, stop: 8}", "{axis: 1, start: -2}"),
+}
+"""Where not every argument goes with every other."""
+
 _EXAMPLES: dict[str, str] = {
     "out_channels": "64",
     "kernel_size": "3",
@@ -134,7 +144,7 @@ _EXAMPLES: dict[str, str] = {
     "p": "0.1",
     "scale_factor": "2",
     "mode": "nearest",
-    "shape": "[256, 4, 4]",
+    "shape": "[64, 256]",
     "axes": "[0, 2, 1]",
     "sections": "2",
     "axis": "0",
@@ -193,6 +203,11 @@ def block_params(name: str) -> list[tuple[str, str, str]]:
     return found
 
 
+def _about(line: str) -> bool:
+    """Whether a line of a built-in block's file is about it, and no part of it."""
+    return line.startswith(("summary:", "source:"))
+
+
 def _block_page(name: str) -> Iterator[str]:
     builtin = load_builtin(name)
     yield f"# {name}"
@@ -208,8 +223,12 @@ def _block_page(name: str) -> Iterator[str]:
     yield ""
     yield "## In the spec language"
     yield ""
+    yield "To change it, put it into a spec, under a name of your own:"
+    yield ""
     yield "```yaml"
-    yield from builtin.text.strip().splitlines()
+    yield "blocks:"
+    yield f"  {name}:"
+    yield from (f"    {line}".rstrip() for line in builtin.text.strip().splitlines() if not _about(line))
     yield "```"
     yield ""
     yield "## Source"

@@ -111,11 +111,12 @@ def totals(plan: Plan) -> Styled:
     return out
 
 
-def line(plan: Plan, path: str, width: int) -> Styled:
-    """One spec on one line."""
+def line(plan: Plan, path: str, width: int, worst: str) -> Styled:
+    """One spec on one line; `worst` is the severity of its worst finding, "" for none."""
     layers = f"{plural(len(plan.layers), 'layer'):>12}"
     numbers = f"{plan.parameters:>13,} parameters  {counted(plan.macs, 'MACs'):>13}"
-    return Styled(("ok     ", "green"), f"{printable(path):<{width}}  {layers}  {numbers}\n")
+    word, style = {"error": ("error", "bold red"), "warning": ("warn", "bold yellow")}.get(worst, ("ok", "green"))
+    return Styled((f"{word:<7}", style), f"{printable(path):<{width}}  {layers}  {numbers}\n")
 
 
 def failed(path: str, found: str, width: int) -> Styled:

@@ -156,7 +156,7 @@ def test_markdown(specs: Path) -> None:
     assert "| `conv1` | `conv 8 kernel_size=3 padding=1` | 8x16x16 | 224 |" in one
     several = cnnplan("check", ".", "--format", "markdown", cwd=specs).out
     assert "| `good.yaml` | 6 | 1,514 | 56.58 K |  |" in several
-    assert "- **error** `Y913` bad.yaml:7:5: unknown operation 'rellu'" in several
+    assert "- **error** `Y913` `bad.yaml:7:5`: unknown operation 'rellu'" in several
 
 
 def test_standard_input(specs: Path) -> None:
@@ -248,3 +248,26 @@ def test_output_replaces_a_file_or_leaves_it(specs: Path) -> None:
         "inner",
         "report.json",
     ]
+
+
+def test_the_word_of_a_line_is_that_of_its_worst_finding(specs: Path) -> None:
+    (specs / "over.yaml").write_text(GOOD.replace("layers:", "budget: {parameters: 10}\nlayers:"))
+    (specs / "dead.yaml").write_text(GOOD.replace("- relu", "- relu:\n    name: a\n  - tanh:\n    from: input"))
+    result = cnnplan("check", "over.yaml", "dead.yaml", "good.yaml", cwd=specs)
+    words = [line.split()[0] for line in result.out.splitlines()[:3]]
+    assert (result.code, words) == (1, ["error", "warn", "ok"])
+
+
+def test_yaml_files_that_are_no_specs_are_named(specs: Path) -> None:
+    result = cnnplan("check", ".", "--format", "concise", cwd=specs)
+    assert "left out" in result.err
+    assert "not_a_spec.yaml" in result.err
+    assert "left out" not in cnnplan("check", "good.yaml", cwd=specs).err
+
+
+def test_an_option_that_fits_one_spec_and_not_another(specs: Path) -> None:
+    (specs / "sound.yaml").write_text("cnnplan: 1\nname: sound\ninput: [1, 100]\nlayers: [relu]\n")
+    result = cnnplan("check", "good.yaml", "sound.yaml", "--set", "classes=3", cwd=specs)
+    assert result.code == 2
+    assert result.out.startswith("good  good.yaml")
+    assert "sound.yaml: the spec has no variable 'classes'" in result.err
