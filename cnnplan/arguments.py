@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from cnnplan.diagnostics import suggest
+from cnnplan.errors import ExpressionError
+from cnnplan.expressions import parse
 from cnnplan.source import Mapping, Scalar, Sequence, describe
 
 if TYPE_CHECKING:
@@ -127,11 +129,35 @@ def _explain(
             "S013" if kind == "size" and dynamic else "Y911",
             f"`{'.'.join(map(str, _named(loc)))}` of {owner}: {_words(finding)}",
             at,
-            help=f"the expression {_shown(node)} gives {describe(values.get(name))}" if dynamic else "",
+            help=f"the expression {_shown(node)} gives {describe(values.get(name))}"
+            if dynamic
+            else _hint(finding, key),
             layer=layer,
             related=related,
             about=name,
         )
+
+
+def _hint(finding: Any, key: Scalar | None) -> str:
+    """What was probably meant by a value of the wrong type."""
+    value = finding["input"]
+    if isinstance(value, str):
+        if value.startswith("("):
+            return "a list is written in square brackets: [3, 3]"
+        return "" if finding["type"] == "literal_error" else meant_as_expression(value)
+    if isinstance(value, list) and key is None:
+        return "arguments have names: `{out_channels: …, kernel_size: …}`"
+    return ""
+
+
+def meant_as_expression(text: str) -> str:
+    """A hint where a text is an expression without its `=`."""
+    bare = text.strip().removeprefix("$").removeprefix("{").removesuffix("}").strip()
+    try:
+        names = parse(bare).names()
+    except ExpressionError:
+        return ""
+    return f"an expression starts with `=`: write `={bare}`" if names else ""
 
 
 def _keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -197,7 +197,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches  # slow to import, and needed for errors only
 
     lower = {name.lower(): name for name in islice(known, MAX_CHOICES)}
-    found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    found = get_close_matches(word.lower(), lower, n=1, cutoff=0.7)
     return lower[found[0]] if found else None
 
 

@@ -17,7 +17,7 @@ from cnnplan.ops.fields import Flag, Natural, Positive, Probability, Size, numbe
 from cnnplan.source import Mapping, Node
 from cnnplan.spec import Given, PlacedError
 
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) ?([KMGT]?)(i?B)?")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) ?([KkMGT]?)(i?B)?")
 _SCALES = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -29,14 +29,14 @@ def quantity(value: object) -> int:
     if match is None:
         raise refuse("a number, or one with a unit such as 140M or 12GiB,", value)
     base = 1024 if match[3] == "iB" else 1000
-    return int(float(match[1]) * base ** _SCALES[match[2]])
+    return int(float(match[1]) * base ** _SCALES[match[2].upper()])
 
 
 Quantity: TypeAlias = Annotated[
     int,
     PlainValidator(quantity),
     WithJsonSchema(
-        {"type": ["number", "string"], "minimum": 0, "pattern": r"^(=|[0-9.]+([eE][+-]?[0-9]+)? ?[KMGT]?(i?B)?$)"}
+        {"type": ["number", "string"], "minimum": 0, "pattern": r"^(=|[0-9.]+([eE][+-]?[0-9]+)? ?[KkMGT]?(i?B)?$)"}
     ),
 ]
 Codes: TypeAlias = list[Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Z][0-9]*$"})]]

@@ -340,44 +340,14 @@ class _Reader:
 
 
 def _syntax_error(text: str, error: yaml.MarkedYAMLError, report: Report) -> None:
-    """One finding for what libyaml could not read, with a hint for the usual causes."""
-    mark = error.problem_mark or error.context_mark
-    lines = LINE_BREAK.split(text)
-    line = min(mark.line, len(lines) - 1) if mark else 0
-    column = mark.column if mark else 0
-    shown = lines[line]
-    problem = str(error.problem or error.context or "invalid YAML")
-    related = []
-    help = ""
-    if "\t" in shown[: column + 1] or "'\\t'" in problem or "\\t" in problem:
-        problem = "a tab where YAML wants spaces"
-        help = "indent with spaces"
-    elif "mapping values are not allowed" in problem and (word := _bare_item(lines, line)):
-        problem = f"not valid YAML: `{word}` has no colon, but something stands below it"
-        help = f"write `- {word}:`"
-    elif expression := re.search(r"(?<![\"'=<>!])=\s*[^\s,\"'{}]", shown):
-        problem = f"not valid YAML: {problem}"
-        help = (
-            "YAML ends a plain text at a comma or bracket inside {…} and […], and at `: `; "
-            f'put the expression at column {expression.start() + 1} in quotes: "=…"'
-        )
-    else:
-        problem = f"not valid YAML: {problem}"
-        if error.context and error.context_mark and error.context_mark.line != line:
-            start = error.context_mark
-            related.append(Related(str(error.context), Position(start.line + 1, start.column + 1)))
-    at = Position(line + 1, column + 1)
-    report.add("Y908", problem, span=(at, Position(at.line, at.column + 1)), help=help, related=related)
+    """One finding for what libyaml could not read."""
+    from cnnplan.yaml_errors import explain  # needed for errors only
 
-
-def _bare_item(lines: list[str], line: int) -> str:
-    """The word of the item `- WORD` that the lines above go on below; "" where there is none."""
-    for above in reversed(lines[:line]):
-        if item := re.fullmatch(r"\s*- +([A-Za-z_]\w*)\s*(?:#.*)?", above):
-            return item[1]
-        if above.strip() and not above.strip().startswith("#"):
-            break
-    return ""
+    found = explain(LINE_BREAK.split(text), error)
+    at = Position(found.line + 1, found.column + 1)
+    report.add(
+        "Y908", found.message, span=(at, Position(at.line, at.column + 1)), help=found.help, related=found.related
+    )
 
 
 def describe(value: object) -> str:

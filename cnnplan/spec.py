@@ -147,6 +147,7 @@ class Item:
         word: the key: the operation's or block's name, `layers`, `share`.
         key: the node of that word.
         guessed: whether an unknown word is taken for the nearest one: its arguments may not fit.
+        unsure: whether one of its arguments is not understood.
         op: the operation class, of an op or a merge.
         arguments: name → (key node or None, value), for ops, blocks and merges.
         fixed: the operation, where no argument depends on a name.
@@ -176,6 +177,7 @@ class Item:
         "sources",
         "target",
         "trainable",
+        "unsure",
         "word",
     )
 
@@ -184,6 +186,7 @@ class Item:
         self.word = word
         self.key = key
         self.guessed = False
+        self.unsure = False
         self.op: type[Op] | None = None
         self.arguments: dict[str, tuple[Scalar | None, Given]] = {}
         self.fixed: Op | None = None

@@ -80,7 +80,7 @@ def _bind(item: Item, block: Block, entering: Values | None, where: Where, inner
                 value = UNKNOWN
         elif param.default is not None:
             value = evaluate(param.default, with_input(names, entering, (param.default,)), inner, path)
-        elif param.type is not None:
+        elif param.type is not None and not item.guessed:
             message = f"block '{block.name}' needs its param `{name}` ({param.type})"
             at = where.place or item.key
             run.report.add("Y912", message, at, about=name, related=used_in(where), layer=path)

@@ -52,7 +52,8 @@ def operation(item: Item, entering: Values | None, where: Where, path: str) -> O
         use = where.place
         nodes = {} if use else {name: (k, given.node) for name, (k, given) in item.arguments.items()}
         report = Report("") if item.guessed else where.run.report
-        op = build(item.op, values, f"'{item.word}'", use or item.key, nodes, report, path, used_in(where))
+        owner = next((f"'{item.word}' {u.prefix.rstrip(': ')}" for u in where.uses if u.is_place), f"'{item.word}'")
+        op = build(item.op, values, owner, use or item.key, nodes, report, path, used_in(where))
         if op is None:
             return None
         item.cache[key] = op

@@ -64,9 +64,17 @@ def resolve(reference: Reference, previous: Values | None, where: Where, *, sing
         reference,
         f"'{name}' has no output '{part}'",
         where,
-        help=f"it has {some(choices)}" if len(values) > 1 else f"it has one output: write `{name}`",
+        help=_outputs_help(name, choices, record),
     )
     return None
+
+
+def _outputs_help(name: str, choices: Sequence[str], record: Record) -> str:
+    if len(choices) > 1:
+        return f"it has {some(choices)}"
+    if record.item and record.item.repeat:
+        return f"`{name}` is what its last copy gives; single copies cannot be referred to"
+    return f"it has one output: write `{name}`"
 
 
 def _unknown(reference: Reference, where: Where) -> None:

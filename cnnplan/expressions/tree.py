@@ -98,7 +98,8 @@ class Name(Expression):
             if self.name in OF_THE_INPUT:
                 self.fail(f"`{self.name}` is not known here", "the items of a list of layers know their input")
             nearby = nearest(self.name, (*names, *OF_THE_INPUT))
-            self.fail(f"unknown name '{self.name}'", suggest(self.name, [nearby] if nearby else names))
+            help = suggest(self.name, [nearby] if nearby else names) or "define it under `variables`"
+            self.fail(f"unknown name '{self.name}'", help)
 
 
 class List(Expression):

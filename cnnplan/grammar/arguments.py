@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnplan import names
+from cnnplan import jargon, names
 from cnnplan.arguments import build, check
 from cnnplan.diagnostics import Report, nearest, suggest
 from cnnplan.grammar.merges import read_merge
@@ -30,6 +30,8 @@ def read_arguments(reading: Reading, item: Item, value: Node | None) -> None:
         return
     if item.op and item.kind in ("op", "merge"):
         _check(reading, item, item.op)
+    if item.unsure:
+        item.kind = "broken"
 
 
 def _check(reading: Reading, item: Item, op: type[Op]) -> None:
@@ -42,7 +44,9 @@ def _check(reading: Reading, item: Item, op: type[Op]) -> None:
         message, help = "`like` names a value of the network", "references are names, not expressions"
         reading.report.add("S016", message, nodes["like"][1], help=help)
         good = False
-    elif unknown:
+    elif unknown or item.unsure:
+        if item.unsure:  # an argument that is not understood may be one that seems to be missing
+            unknown = {*unknown, *op.model_fields.keys() - known.keys()}
         good = check(op, known, unknown, f"'{item.word}'", item.key, nodes, report)
     else:
         item.fixed = build(op, known, f"'{item.word}'", item.key, nodes, report)
@@ -64,7 +68,8 @@ def _arguments(reading: Reading, item: Item, value: Node | None) -> None:
         return
     if not known:
         what = "argument" if item.kind == "op" else "param"
-        reading.report.add("Y901", f"'{item.word}' takes no {what}s, but is given {value.kind}", value)
+        if not item.guessed:
+            reading.report.add("Y901", f"'{item.word}' takes no {what}s, but is given {value.kind}", value)
         return
     if given := reading.given(value):
         item.arguments[known[0]] = (None, given)
@@ -86,15 +91,19 @@ def read_argument(reading: Reading, item: Item, known: list[str], key: Scalar, n
     word = key.value
     if word not in known:
         what = "argument" if item.op else "param"
+        match, hint = nearest(key.text, known), jargon.of_argument(key.text, known) if item.op else None
         if word in names.MODIFIERS:
-            help = f"`{word}` stands beside '{item.word}', not below it"
-        else:
-            help = suggest(key.text, known)
-        reading.report.add("Y901", f"'{item.word}' has no {what} '{key.text:.60}'", key, help=help)
-        match = nearest(key.text, known)
-        if match is None or match in item.arguments:
+            hint = f"`{word}` stands beside '{item.word}', not below it"
+        elif ":" in key.text:
+            hint = "a blank is missing behind the colon"
+        elif key.text.endswith(")"):
+            hint = "a list is written in square brackets: [3, 3]"
+        if not item.guessed:
+            help = hint or suggest(key.text, known)
+            reading.report.add("Y901", f"'{item.word}' has no {what} '{key.text:.60}'", key, help=help)
+        if match is None or match in item.arguments or hint not in (None, f"did you mean '{match}'?"):
             reading.given(node)
-            item.kind = "broken"
+            item.unsure = True
             return
         word = match  # carry on as if it had been meant
     if given := reading.given(node):

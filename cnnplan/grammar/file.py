@@ -85,7 +85,8 @@ def _version(reading: Reading, top: Mapping) -> None:
             help="write `cnnplan: 1` at the top",
         )
     elif not (isinstance(version, Scalar) and type(version.value) is int and version.value == 1):
-        reading.report.add("Y907", f"version 1 of the language is known, not {version.kind}", version)
+        help = "write `cnnplan: 1`, without quotes" if isinstance(version, Scalar) and version.text == "1" else ""
+        reading.report.add("Y907", f"version 1 of the language is known, not {version.kind}", version, help=help)
 
 
 def _missing(reading: Reading, top: Mapping, key: str, meaning: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnplan import names
+from cnnplan import jargon, names
 from cnnplan.blocks import builtin_names, load_builtin
 from cnnplan.diagnostics import Related, nearest, some, suggest
 from cnnplan.grammar.arguments import fields, read_arguments
@@ -17,6 +17,9 @@ from cnnplan.spec import Item
 if TYPE_CHECKING:
     from cnnplan.grammar.reading import Reading
     from cnnplan.source import Node
+
+
+NO_EXPRESSION = "the name of an operation is no expression: write one item for each, and choose with `if`"
 
 
 def read_items(
@@ -59,6 +62,8 @@ def _item(reading: Reading, node: Node) -> Item:
         read_arguments(reading, item, None)
         return item
     help = "remove the dash, or write the layer behind it" if node.kind == "nothing" else "such as `- relu`"
+    if isinstance(node, Scalar) and node.is_expression:
+        help = NO_EXPRESSION
     if isinstance(node, Sequence):
         help = "a list of layers stands under `layers:`"
     reading.report.add("Y917", f"an item is a name or a mapping, not {node.kind}", node, help=help)
@@ -82,14 +87,15 @@ def _resolve(reading: Reading, key: Scalar) -> Item:
         reading.report.add("Y917", f"`{word}` is a modifier; it stands beside an operation, in one item", key)
     else:
         known = [*reading.block_nodes, *registry.names(), *builtin_names()]
-        reading.report.add(
-            "Y913",
-            f"unknown operation '{word:.60}'",
-            key,
-            help=suggest(word, known) if nearest(word, known) else "`cnnplan ops` lists the operations",
-        )
-        match = nearest(word, known)
-        if match and match not in names.MERGES:  # carry on as if it had been meant
+        match, hint = nearest(word, known), jargon.of_operation(word)
+        if word.startswith("="):
+            hint = NO_EXPRESSION
+        elif ":" in word:
+            hint = "a blank is missing behind the colon"
+        if not hint:
+            hint = f"did you mean '{match}'?" if match and hint is None else "`cnnplan ops` lists the operations"
+        reading.report.add("Y913", f"unknown operation '{word:.60}'", key, help=hint)
+        if match and hint == f"did you mean '{match}'?" and match not in names.MERGES:  # carry on as if it were meant
             guessed = _resolve(reading, _renamed(key, match))
             guessed.key = key
             guessed.guessed = True
@@ -138,10 +144,28 @@ def _mapped(reading: Reading, node: Mapping) -> Item:
                 words[1][0],
                 help="start a new item with `- ` for each",
             )
+        value, strange = _indented(reading, key, value, strange)
         item = _read(reading, key, value)
         _strange_keys(reading, strange, item)
     read_modifiers(reading, item, modifiers)
     return item
+
+
+def _indented(
+    reading: Reading, key: Scalar, value: Node, strange: list[tuple[Scalar, Node]]
+) -> tuple[Node, list[tuple[Scalar, Node]]]:
+    """The arguments of an operation that stand beside it instead of below, put where they belong."""
+    item = Item("op", str(key.value), key)
+    item.op = registry.find(item.word) if item.word not in reading.block_nodes else None
+    beside = [(k, v) for k, v in strange if k.value in fields(reading, item)]
+    if not beside or not (isinstance(value, Scalar) and value.value is None):
+        return value, strange
+    given = some([k.text for k, _ in beside])
+    message = f"{given} {'stand' if len(beside) > 1 else 'stands'} beside '{item.word}', not below it"
+    reading.report.add("Y901", message, beside[0][0], help="arguments are indented further than the operation's name")
+    below = Mapping(value.start_mark, value.end_mark)
+    below.entries = {k.value: (k, v) for k, v in beside}
+    return below, [entry for entry in strange if entry not in beside]
 
 
 def _strange_keys(reading: Reading, strange: list[tuple[Scalar, Node]], item: Item | None) -> None:

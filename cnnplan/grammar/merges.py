@@ -42,7 +42,7 @@ def read_merge(reading: Reading, item: Item, value: Node | None) -> None:
                     "Y917",
                     f"a branch is a list of layers, not {node.kind}",
                     node,
-                    help=f"[{node.text}] for one layer, [] for the identity",
+                    help=f"[{node.text}] for one layer, [] for the identity; `from: […]` lists values to merge",
                 )
                 item.kind = "broken"
             else:

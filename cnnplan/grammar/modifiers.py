@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnplan import names
+from cnnplan.arguments import meant_as_expression
 from cnnplan.source import Mapping, Scalar, Sequence, describe
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def _repeat(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
     if item.repeat is None:
         item.kind = "broken"
     elif not item.repeat.dynamic and (problem := repeat_problem(item.repeat.constant)):
-        reading.report.add("Y911", problem, node)
+        help = meant_as_expression(node.text) if isinstance(node, Scalar) else ""
+        reading.report.add("Y911", problem, node, help=help)
         item.kind, item.repeat = "broken", None
 
 

@@ -65,7 +65,7 @@ CASES = {
     "two documents": (net("- relu") + "«---\n" + net("- relu"), "one document"),
     "a tab": (HEAD + "layers:\n«\t- relu\n", "tab"),
     "a text": ("«just a text\n", "a mapping"),
-    "an unclosed quote": (HEAD + 'layers: ["relu]\n«', "not valid YAML"),
+    "an unclosed quote": (HEAD + 'layers: [«"relu]\n', "not closed"),
     "25,000 brackets": (flow("[" * 63 + "«" + "[" * 24_937), "64 levels"),
     "25,000 mappings": (flow("{a: " * 63 + "«" + "{a: " * 24_937), "64 levels"),
     "an alias": (net("- «*x"), "alias"),
