@@ -155,6 +155,8 @@ def _indented(
     reading: Reading, key: Scalar, value: Node, strange: list[tuple[Scalar, Node]]
 ) -> tuple[Node, list[tuple[Scalar, Node]]]:
     """The arguments of an operation that stand beside it instead of below, put where they belong."""
+    if not strange:
+        return value, strange
     item = Item("op", str(key.value), key)
     item.op = registry.find(item.word) if item.word not in reading.block_nodes else None
     beside = [(k, v) for k, v in strange if k.value in fields(reading, item)]
