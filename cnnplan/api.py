@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnplan.errors import UsageError
-from cnnplan.planning import plan
+from cnnplan.planning import Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build(
-    spec: str | Path | Mapping[str, Any],
+    spec: str | Path | Mapping[str, Any] | Plan,
     *,
     variables: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
@@ -23,17 +23,24 @@ def build(
     """A freshly initialized torch.nn.Module, made from the source that `cnnplan build` writes.
 
     Its parameters have the names and shapes of the plan; its class can be pickled. The arguments
-    are those of `cnnplan.plan`.
+    are those of `cnnplan.plan`; a plan may be given instead of a spec.
 
     Raises:
         SpecError: the spec is not valid.
         UsageError: the file cannot be read, or torch is not installed.
     """
-    planned = plan(spec, variables=variables, input_size=input_size)
+    if isinstance(spec, Plan):
+        if variables is not None or input_size is not None:
+            raise UsageError("a plan has its variables and its input size: give them to `plan`")
+        planned = spec
+    else:
+        planned = plan(spec, variables=variables, input_size=input_size)
     try:
-        from cnnplan.runtime.build import build as build_graph
+        import torch  # noqa: F401 - the emitted source needs it
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
+    from cnnplan.runtime.build import build as build_graph
+
     return build_graph(planned.graph)
 
 

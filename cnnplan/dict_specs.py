@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ def from_data(data: Mapping[Any, Any]) -> str:
             raise UsageError(f"a spec holds no number that is not finite: {value}")
         if value is None or isinstance(value, bool | int | float):
             return json.dumps(value)
+        if hasattr(value, "__index__"):  # an integer of NumPy's
+            return str(operator.index(value))
         if isinstance(value, dict | list | tuple):
             return "{}" if isinstance(value, dict) else "[]"
         raise UsageError(f"a spec holds no {type(value).__name__}: {value!r:.60}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from cnnplan.source import MAX_BYTES, Scalar, decode, parse
 from cnnplan.spec import Given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Graph, Node
@@ -231,7 +232,23 @@ def read_file(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"cannot read {path}: {reason.lower()}") from None
+        help = _spec_meant(path) if isinstance(error, FileNotFoundError) else ""
+        raise UsageError(f"cannot read {path}: {reason.lower()}{help}") from None
+
+
+def _spec_meant(path: Path) -> str:
+    """A hint for a file that is not there."""
+    from cnnplan import zoo
+    from cnnplan.diagnostics import nearest
+
+    if path.stem in zoo.names() and not path.parent.name:
+        return f"; `cnnplan zoo {path.stem} -o {path.stem}.yaml` writes the zoo's {path.stem}"
+    try:
+        beside = [file.name for file in path.parent.iterdir() if file.suffix in (".yaml", ".yml")]
+    except OSError:
+        return ""
+    match = nearest(path.name, beside)
+    return f"; did you mean {path.parent / match}?" if match else ""
 
 
 def load(
@@ -245,9 +262,13 @@ def load(
     Raises:
         UsageError: a variable or the input size does not fit the spec.
     """
-    size = (input_size,) if isinstance(input_size, int) else tuple(input_size) if input_size else None
-    if size and any(type(n) is not int or n < 1 for n in size):
-        raise UsageError(f"input sizes are integers ≥ 1, not {list(size)}")
+    size = (input_size,) if isinstance(input_size, int) else input_size
+    if size is not None and not (
+        isinstance(size, list | tuple) and size and all(type(n) is int and n >= 1 for n in size)
+    ):
+        raise UsageError(f"an input size is an integer ≥ 1, or one for each axis, not {input_size!r}")
+    if variables is not None and not isinstance(variables, Mapping):
+        raise UsageError(f"variables are a dict, such as {{'classes': 10}}, not {variables!r:.60}")
     given = overrides(variables or {})
     if isinstance(text, bytes):
         decoded = decode(text, report)

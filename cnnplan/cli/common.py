@@ -41,7 +41,7 @@ InputSize = Annotated[
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings and errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every layer, and findings of level info.")]
 ColorOption = Annotated[Color, typer.Option("--color", help="When to print colors.")]
 

@@ -31,7 +31,7 @@ blocks:
             - conv: {{out_channels: =out_channels, kernel_size: 3, padding: 1, bias: false}}
             - batchnorm
           shortcut:
-            - conv: {{out_channels: =out_channels, kernel_size: 1, stride: =stride}}
+            - conv: {{out_channels: =out_channels, kernel_size: 1, stride: =stride, bias: false}}
               if: =stride != 1 or in_channels != out_channels
       - relu
 

@@ -46,12 +46,19 @@ def _listed(width: int) -> Iterator[str]:
     for group, rows in found.items():
         yield f"{group}"
         for name, arguments, summary in rows:
-            text = f"  {name:<{wide}}  {summary}" + (f"  ({arguments})" if arguments else "")
-            if len(text) > width:
-                text = f"  {name:<{wide}}  {summary}"
+            text = f"  {name:<{wide}}  {summary}"
+            room = width - len(text) - 4
+            if arguments and room >= len(arguments.partition(",")[0]) + 3:
+                text += f"  ({arguments if len(arguments) <= room else _cut(arguments, room)})"
             yield text if len(text) <= width else f"{text[: width - 1]}…"
         yield ""
     yield "`cnnplan ops NAME` explains one."
+
+
+def _cut(arguments: str, room: int) -> str:
+    """As many arguments as there is room for."""
+    found = arguments[: room - 2].rpartition(",")[0]
+    return f"{found}, …" if found else "…"
 
 
 def _plain(page: str, width: int) -> Iterator[str]:

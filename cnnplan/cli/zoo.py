@@ -38,13 +38,14 @@ def command(
 def _listed() -> Iterator[str]:
     from cnnplan import zoo
     from cnnplan.planning import plan
-    from cnnplan.render.numbers import counted
+    from cnnplan.render.numbers import short
 
     wide = max(map(len, zoo.names()))
+    yield f"{'name':<{wide}}  {'input':<12}  {'parameters':>10}  {'MACs':>8}  description"
     for name in zoo.names():
         found = plan(zoo.find(name))
         shapes = " + ".join(str(v.shape) for v in found.graph.inputs)
-        numbers = f"{found.parameters:>13,}  {counted(found.macs, 'MACs'):>13}"
-        yield f"{name:<{wide}}  {shapes:<13}  {numbers}  {found.spec.description}".rstrip()
+        numbers = f"{short(found.parameters):>10}  {short(found.macs):>8}"
+        yield f"{name:<{wide}}  {shapes:<12}  {numbers}  {found.spec.description}".rstrip()
     yield ""
     yield "`cnnplan zoo NAME -o FILE` writes one."

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cnnplan.elaborate.state import Values, Where
     from cnnplan.errors import ShapeError
     from cnnplan.graph import Value
+    from cnnplan.ops.base import Shape
     from cnnplan.source import Node as TextNode
     from cnnplan.spec import Item
 
@@ -64,6 +65,11 @@ def shape_error(
     if error.argument in item.arguments:
         key, given = item.arguments[error.argument]
         at = given.node if key is None or isinstance(given.node, Scalar) else key
+    help = error.help
+    if any(v.node is None and _looks_last(v.shape) for v in inputs):
+        help += "; the shape of an input has the channels first: [3, 224, 224]"
+    elif any(v.node is None and len(v.shape) == 4 and v.shape[0] == 1 and v.shape[1] in (1, 3) for v in inputs):
+        help += "; the shape of an input is that of one sample, without the batch"
     if not origins and len(inputs) == 1:
         origins = [Related(f"its input {inputs[0].shape} comes from '{inputs[0].name}'", origin(inputs[0]))]
     problem(
@@ -72,10 +78,15 @@ def shape_error(
         item,
         where,
         layer,
-        help=error.help,
+        help=help.removeprefix("; "),
         at=at,
         related=origins or origins_of(inputs),
     )
+
+
+def _looks_last(shape: Shape) -> bool:
+    """Whether the channels of an image seem to stand last."""
+    return len(shape) == 3 and shape[-1] in (1, 3) and min(shape[:2]) > 4
 
 
 def wrong_count(values: Values, wanted: int, item: Item, where: Where, layer: str, owner: str = "") -> None:

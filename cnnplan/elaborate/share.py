@@ -12,6 +12,7 @@ from cnnplan.elaborate.state import Outcome, Use
 from cnnplan.graph import Copy, Node, Scope, Step
 from cnnplan.names import REFERENCES
 from cnnplan.ops.base import Inline, Shape
+from cnnplan.render.numbers import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +211,7 @@ class _Replay:
             name,
             help=f"feed it {before}, as in its first run"
             if len(before) == 1 or before.channels == now.channels
-            else f"feed it {before.channels} channels",
+            else f"feed it {plural(before.channels, 'channel')}",
             related=[Related(f"its first run takes {before}, this one {now}", first.item.key.start)],
         )
         raise _Stopped

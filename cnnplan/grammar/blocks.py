@@ -9,7 +9,7 @@ from cnnplan.diagnostics import some, suggest
 from cnnplan.grammar.items import read_items
 from cnnplan.grammar.reading import Reading
 from cnnplan.limits import height
-from cnnplan.source import Mapping, Scalar
+from cnnplan.source import Mapping, Scalar, Sequence
 from cnnplan.spec import TYPES, Block, Param
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def read_block(reading: Reading, name: str, node: Node, builtin: bool = False) -
     """The block under a key; without items where it cannot be read."""
     empty = Block(name, node, {}, (), (), (), builtin)
     if not isinstance(node, Mapping):
-        reading.report.add("Y911", f"block '{name}' is a mapping with `layers`, not {node.kind}", node)
+        help = f"write `{name}: {{layers: […]}}`" if isinstance(node, Sequence) else ""
+        reading.report.add("Y911", f"block '{name}' is a mapping with `layers`, not {node.kind}", node, help=help)
         return empty
     for key, _ in node:
         if key.value not in KEYS:

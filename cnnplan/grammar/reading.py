@@ -48,7 +48,8 @@ class Reading:
             return []
         if isinstance(node, Sequence):
             return node.items
-        self.report.add("Y911", f"`{what}` is a list, not {node.kind}", node)
+        help = "each layer is an item of a list: put `- ` before it" if what in ("layers", "branch") else ""
+        self.report.add("Y911", f"`{what}` is a list, not {node.kind}", node, help=help)
         return []
 
     def given(self, node: Node) -> Given | None:

@@ -214,6 +214,11 @@ def plain(value: Any) -> Any:
 AXES: Final = {0: (), 1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
+def axes(n: int) -> str:
+    """1 axis, 2 axes."""
+    return "1 axis" if n == 1 else f"{n} axes"
+
+
 def require_spatial(kind: str, x: Shape) -> int:
     """The number of spatial axes, from 1 to 3.
 
@@ -242,9 +247,9 @@ def per_axis(kind: str, name: str, value: PerAxis, x: Shape) -> tuple[int, ...]:
     if len(value) != x.rank:
         raise ShapeError(
             "S012",
-            f"'{kind}' has {name} for {len(value)} axes, but its input {x} has {x.rank}",
+            f"'{kind}' has {name} for {axes(len(value))}, but its input {x} has {x.rank}",
             argument=name,
-            help=f"give one number, or {x.rank}",
+            help=f"give one number, or {x.rank}" if x.rank > 1 else "give one number",
         )
     return value
 

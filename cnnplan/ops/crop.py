@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import AXES, Argument, Inline, Op, Shape, per_axis, require_one, require_spatial
+from cnnplan.ops.base import AXES, Argument, Inline, Op, Shape, axes, per_axis, require_one, require_spatial
 from cnnplan.ops.fields import Spatial
 from cnnplan.ops.upsample import Reference
 from cnnplan.ops.window import Window, shifted
@@ -35,7 +35,7 @@ class Crop(Op):
         require_one(self, "size", "like")
         if self.like is not None and xs[1].rank != rank:
             raise ShapeError(
-                "S012", f"`like` has {xs[1].rank} spatial axes, but the input {x} has {rank}", argument="like"
+                "S012", f"`like` is a map with {axes(xs[1].rank)}, but the input {x} has {rank}", argument="like"
             )
         size = xs[1].spatial if self.size is None else per_axis(self.kind, "size", self.size, x)
         for axis, n, out in zip(AXES[rank], x.spatial, size, strict=True):

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import NOTHING, Argument, Inline, Kept, Op, Saved, Shape, check_elements
+from cnnplan.ops.base import NOTHING, Argument, Inline, Kept, Op, Saved, Shape, axes, check_elements
 from cnnplan.ops.fields import Integer
 from cnnplan.ops.softmaxes import axis_of
 from cnnplan.ops.window import POINTWISE, Window
@@ -53,7 +53,7 @@ class Elementwise(Merge):
                 raise ShapeError(
                     "S005",
                     f"'{self.kind}' cannot merge {self.named(0, xs)} and {self.named(index, xs)}: "
-                    f"{len(first)} axes and {len(x)}",
+                    f"{axes(len(first))} and {len(x)}",
                     help="keep the axes of a pooled value with `keepdim: true`" if 1 in (len(first), len(x)) else "",
                     assume=first,
                 )
@@ -121,8 +121,10 @@ class Concat(Merge):
         joined = sum(x[axis] for x in xs if len(x) == len(first))
         shape = Shape((*first[:axis], joined, *first[axis + 1 :]))
         for index, x in enumerate(xs[1:], start=1):
+            help = "give both the same stride and padding, `crop` the larger one, or resize one of them"
             if len(x) != len(first):
-                problem = f"{len(first)} axes and {len(x)}"
+                problem = f"{axes(len(first))} and {len(x)}"
+                help = "keep the axes of a pooled value with `keepdim: true`, or `flatten` the map"
             else:
                 differ = [i for i, (a, b) in enumerate(zip(first, x, strict=True)) if a != b and i != axis]
                 if not differ:
@@ -131,7 +133,7 @@ class Concat(Merge):
             raise ShapeError(
                 "S004",
                 f"'concat' cannot join {{0}} ({first}) and {{{index}}} ({x}) along axis {self.axis}: {problem}",
-                help="give both the same stride and padding, `crop` the larger one, or resize one of them",
+                help=help,
                 assume=shape,
             )
         return check_elements(self.kind, shape)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Inline, Op, Shape
+from cnnplan.ops.base import Argument, Inline, Op, Shape, axes
 from cnnplan.ops.fields import integer, refuse
 from cnnplan.ops.window import WHOLE, Window
 
@@ -44,7 +44,7 @@ class Permute(Op):
         if len(self.axes) != len(x):
             raise ShapeError(
                 "S012",
-                f"axes has {len(self.axes)} entries, but the input {x} has {len(x)} axes",
+                f"axes has {len(self.axes)} entries, but the input {x} has {axes(len(x))}",
                 argument="axes",
                 help=f"list each of 0 to {len(x) - 1} once",
             )

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import OUTPUT, Argument, Module, Op, Saved, Shape
+from cnnplan.ops.base import OUTPUT, Argument, Module, Op, Saved, Shape, axes
 from cnnplan.ops.fields import Integer
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
@@ -75,9 +75,9 @@ def axis_of(kind: str, axis: int, x: Shape) -> int:
     if not -len(x) <= axis < len(x):
         raise ShapeError(
             "S012",
-            f"'{kind}' has axis {axis}, but its input {x} has {len(x)} axes",
+            f"'{kind}' has axis {axis}, but its input {x} has {axes(len(x))}",
             argument="axis",
-            help=f"use 0 (channels) to {len(x) - 1}",
+            help=f"use 0 (channels) to {len(x) - 1}" if len(x) > 1 else "its only axis is 0",
         )
     return axis % len(x)
 

@@ -13,6 +13,7 @@ from cnnplan.ops.base import (
     Module,
     Op,
     Shape,
+    axes,
     check_elements,
     per_axis,
     plain,
@@ -77,7 +78,7 @@ class Upsample(Op):
             fitting = {1: "linear", 2: "bilinear or bicubic", 3: "trilinear"}[rank]
             raise ShapeError(
                 "S012",
-                f"mode '{self.mode}' is for {_RANKS[self.mode]} spatial axes, but the input {x} has {rank}",
+                f"mode '{self.mode}' is for maps with {axes(_RANKS[self.mode])}, but the input {x} has {rank}",
                 argument="mode",
                 help=f"use nearest, or {fitting}",
             )
@@ -90,7 +91,7 @@ class Upsample(Op):
         if self.like is not None:
             if xs[1].rank != x.rank:
                 raise ShapeError(
-                    "S012", f"`like` has {xs[1].rank} spatial axes, but the input {x} has {x.rank}", argument="like"
+                    "S012", f"`like` is a map with {axes(xs[1].rank)}, but the input {x} has {x.rank}", argument="like"
                 )
             return xs[1].spatial
         if self.size is not None:
@@ -110,9 +111,9 @@ class Upsample(Op):
         if isinstance(factor, tuple) and len(factor) != x.rank:
             raise ShapeError(
                 "S012",
-                f"'upsample' has scale_factor for {len(factor)} axes, but its input {x} has {x.rank}",
+                f"'upsample' has scale_factor for {axes(len(factor))}, but its input {x} has {x.rank}",
                 argument="scale_factor",
-                help=f"give one number, or {x.rank}",
+                help=f"give one number, or {x.rank}" if x.rank > 1 else "give one number",
             )
         return factor if isinstance(factor, tuple) else (factor or 1,) * x.rank
 

@@ -59,10 +59,11 @@ def _add_snippet(out: Styled, found: Diagnostic, line: str, margin: str) -> None
     cut = max(0, start - 60) if len(line) > WIDEST else 0
     shown = line[cut : cut + WIDEST].rstrip()
     width = max(1, min(end, cut + len(shown)) - start)
+    before, after = "…" * bool(cut), "…" * (len(line.rstrip()) > cut + WIDEST)
     out.add(f"{margin} |\n{found.start.line} | ", "blue")
-    out.add(f"{shown}\n")
+    out.add(f"{before}{shown}{after}\n")
     out.add(f"{margin} | ", "blue")
-    out.add(" " * (start - cut))
+    out.add(" " * (start - cut + len(before)))
     out.add("^" * width + "\n", STYLES[found.severity])
 
 

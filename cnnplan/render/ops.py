@@ -59,8 +59,11 @@ def page(name: str) -> str:
         return "\n".join(_op_page(name, op)) + "\n"
     if name in builtin_names():
         return "\n".join(_block_page(name)) + "\n"
+    from cnnplan import names
     from cnnplan.diagnostics import nearest
 
+    if name in (*names.MODIFIERS, "layers", "share", "each"):
+        raise UsageError(f"`{name}` is a word of the language, no operation: docs/language.md explains it")
     match = nearest(name, [*registry.names(), *builtin_names()])
     help = f"did you mean '{match}'?" if match else "`cnnplan ops` lists them"
     raise UsageError(f"no operation '{name}'; {help}")

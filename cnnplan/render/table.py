@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from cnnplan.render.rows import Row
 
 BAR = 8
-OPERATION = 24
+OPERATION = 16
 """The operation's column is at least so wide, or not shown."""
 
 TITLES = ("layer", "operation", "output", "parameters", "share", "MACs", "share", "")
 STYLES = {"operation": "dim", "": "cyan"}
 RIGHT = frozenset({"parameters", "share", "MACs"})
-DROPPED = (1, 7, 4)
-"""Columns that go where the width is short: the operation, the bar, the share of parameters."""
+DROPPED = (7, 4, 1)
+"""Columns that go where the width is short: the bar, the share of parameters, the operation."""
 
 
 def heading(plan: Plan, width: int) -> Styled:

@@ -70,7 +70,7 @@ def test_tables_fit_their_width() -> None:
         table = out.split("\nlayers   ")[0]
         assert max(map(len, table.splitlines())) <= columns
         assert ("        batchnorm1" in table) == (columns > 60)
-        assert ("operation" in table) == (columns >= 120)
+        assert ("operation" in table) == (columns >= 80)
 
 
 def test_depth_opens_blocks() -> None:
