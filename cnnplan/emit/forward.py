@@ -167,9 +167,11 @@ class Forward:
 
     def rename(self, outputs: tuple[Value, ...], item: Item) -> None:
         """Let the values that leave a named group go by its name."""
-        for line in self.lines:
-            if item.name and line.targets == outputs and not line.name:
-                line.name = item.name
+        if item.name:
+            for line in reversed(self.lines):  # the maker is one of the last
+                if line.targets == outputs:
+                    line.name = line.name or item.name
+                    break
 
     def loop(self, step: Step, inside: str, target: str) -> Line | None:
         """A `for` over the copies of an item, where each is a row of module calls."""

@@ -52,12 +52,11 @@ def split(text: str) -> list[str]:
 def _add_snippet(out: Styled, found: Diagnostic, line: str, margin: str) -> None:
     """The line, and the token underlined; a long line is cut around the token."""
     assert found.start is not None
-    line = "".join(c if c.isprintable() else " " for c in line)
     start = found.start.column - 1
     same_line = found.end is not None and found.end.line == found.start.line
     end = found.end.column - 1 if found.end and same_line else len(line.rstrip())
     cut = max(0, start - 60) if len(line) > WIDEST else 0
-    shown = line[cut : cut + WIDEST].rstrip()
+    shown = "".join(c if c.isprintable() else " " for c in line[cut : cut + WIDEST]).rstrip()
     width = max(1, min(end, cut + len(shown)) - start)
     before, after = "…" * bool(cut), "…" * (len(line.rstrip()) > cut + WIDEST)
     out.add(f"{margin} |\n{found.start.line} | ", "blue")
