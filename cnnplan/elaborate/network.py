@@ -157,12 +157,11 @@ def _check_sizes(sizes: Given, rank: int, variables: Names, report: Report) -> N
     found = evaluate_plainly(sizes, variables, report)
     if found is UNKNOWN:
         return
-    for size in found if isinstance(found, list) else [found]:
+    for index, size in enumerate(found if isinstance(found, list) else [found]):
         axes = size if isinstance(size, list) else [size] * rank
         if len(axes) != rank or any(type(n) is not int or n < 1 for n in axes) or not isinstance(found, list):
             message = f"`sizes` lists spatial sizes, each an integer ≥ 1 or a list of {rank}, not {describe(size)}"
-            report.add("Y911", message, sizes.node)
-            return
+            report.add("Y911", message, sizes.node.items[index] if isinstance(sizes.node, Sequence) else sizes.node)
 
 
 def _outputs(spec: Spec, entering: Values | None, leaving: Values | None, where: Where) -> dict[str, Value] | None:

@@ -36,9 +36,7 @@ def _from(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
     if isinstance(node, Sequence):
         item.listed = True
         item.sources = reading.references(node, "from")
-        if not node.items:
-            reading.report.add("Y912", "`from` is empty: it lists at least one reference", key)
-        if len(item.sources) != len(node.items):
+        if not node.items or len(item.sources) != len(node.items):
             item.kind = "broken"
     elif reference := reading.reference(node):
         item.sources = (reference,)

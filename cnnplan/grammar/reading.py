@@ -62,6 +62,8 @@ class Reading:
 
     def references(self, node: Node | None, what: str) -> tuple[Reference, ...]:
         found = self.sequence(node, what)
+        if isinstance(node, Sequence) and not found:
+            self.report.add("Y912", f"`{what}` is empty: it lists at least one reference", node)
         return tuple(r for r in map(self.reference, found) if r)
 
     def reference(self, node: Node) -> Reference | None:

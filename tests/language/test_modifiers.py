@@ -128,7 +128,7 @@ def test_wrong_modifiers(modifier: str) -> None:
     blames(net(f"- tanh\n- relu:\n  {ODD.get(modifier, modifier)}"))
 
 
-@pytest.mark.parametrize("modifier", ["«repeat: {}", "«repeat: {a: 1, b: 2}", "«from: []"])
+@pytest.mark.parametrize("modifier", ["«repeat: {}", "«repeat: {a: 1, b: 2}", "from: «[]"])
 def test_modifiers_without_a_value(modifier: str) -> None:
     blames(net(f"- tanh\n- relu:\n  {modifier}"))
 

@@ -234,3 +234,8 @@ def test_names_of_several_outputs_of_a_block() -> None:
 def test_nothing_is_left() -> None:
     blames(net("- «relu:\n  if: false"))
     blames(net("- relu:\n  if: false\n- «tanh:\n  repeat: 0"))
+
+
+def test_outputs_are_not_empty() -> None:
+    blames(net("- relu", more="outputs: «[]"), "Y912")
+    blames(blocked("b: {outputs: «[], layers: [relu]}", "- b"), "Y912")

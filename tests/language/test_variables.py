@@ -183,7 +183,7 @@ def test_a_whole_shape_is_an_expression() -> None:
 SHAPES = """
 «[]   «[3, 4, 4, 4, 4]   «3   «~   «'3'   [«[3]]   [«3.0]   [«true]   [«'3']   [«0]   [«-1]   [3, «0]   [«=1.5]
 [«=-3]   {shape: «3}   «{dtype: float32}   {shape: [3], dtype: «float16}   {shape: [3], «size: [4]}
-{shape: [3, 4], sizes: «4}   «{}   {shape: [3, 4], sizes: «[[4, 4]]}   {shape: [3, 4], sizes: «[0]}
+{shape: [3, 4], sizes: «4}   «{}   {shape: [3, 4], sizes: [«[4, 4]]}   {shape: [3, 4], sizes: [«0]}
 """
 
 
