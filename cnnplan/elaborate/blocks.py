@@ -42,6 +42,7 @@ def run_block(item: Item, entering: Values | None, where: Where, path: str, part
         where.trainable,
         where.checkpoint,
         (*where.uses, Use(item, path, block.builtin)),
+        where.place or (item.key if block.builtin else None),
     )
     _bind(item, block, entering, where, inner, path)
     steps, leaving = lists.run_items(block.items, entering, inner)

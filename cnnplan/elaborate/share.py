@@ -53,7 +53,10 @@ def run_share(item: Item, entering: Values | None, where: Where, path: str) -> O
             related=[Related(f"'{target}' is defined here", record.step.item.key.start)],
         )
         return unknown
-    where = where._replace(uses=(*where.uses, Use(item, path, False, str(target))))
+    where = where._replace(
+        uses=(*where.uses, Use(item, path, False, str(target))),
+        place=where.place or item.key,
+    )
     replay = _Replay(item, original.item, where, record.path, path, values, entering if single else None)
     try:
         step = replay.whole(original)

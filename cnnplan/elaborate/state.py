@@ -195,7 +195,8 @@ class Use(NamedTuple):
 class Where(NamedTuple):
     """The surroundings of an item: what it sees, and what it inherits.
 
-    `copied` is true inside the repeated copies of a group without a name.
+    `copied` is true inside the repeated copies of a group without a name. `place` is where findings
+    are reported instead of at the item itself: the use of a built-in block, or a `share`.
     """
 
     run: Run
@@ -206,11 +207,7 @@ class Where(NamedTuple):
     trainable: bool = True
     checkpoint: bool = False
     uses: tuple[Use, ...] = ()
-
-    @property
-    def place(self) -> TextNode | None:
-        """Where to report instead of at the item itself: at the use of a built-in block, or a `share`."""
-        return next((use.item.key for use in self.uses if use.is_place), None)
+    place: TextNode | None = None
 
     def inside(self, items: tuple[Item, ...], prefix: str) -> Where:
         """The surroundings of a list with names of its own, such as a branch's."""
