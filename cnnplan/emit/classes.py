@@ -300,7 +300,7 @@ class Constructor(Placing):
             text = self.solver.solve(values, sites, argument.name, hint, counters)
             arguments.append(f"{argument.name}={text}" if argument.has_default else text)
         parts = [part_of(scope.path, p.inside) for scope, p in zip(scopes, placed, strict=True)]
-        shape = _one([str(scope.outputs[0].shape) for scope in scopes])
+        shape = _one([str(s.outputs[0].shape) if len(s.outputs) == 1 else "" for s in scopes])
         self.place(target, parts, sites, Call(f"{draft.name}(", tuple(arguments)), indent, shape)
         if self.freezes(item):
             self.freeze(target, parts, sites, indent)

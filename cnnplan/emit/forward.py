@@ -101,6 +101,9 @@ class Forward:
             self.copied = before
         elif copy.scope.kind == "block":
             self.call(access(target, part_of(copy.scope.path, inside)), copy.inputs, copy.outputs, item)
+            names = [str(r).replace(".", "_") for r in copy.scope.block.outputs] if copy.scope.block else []
+            if len(names) == len(copy.outputs):
+                self.lines[-1].ports = tuple(names)
         elif copy.scope.kind == "group":
             self.group(item, copy.scope, inside, target)
         else:

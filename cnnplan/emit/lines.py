@@ -48,6 +48,7 @@ class Line:
         function: what is to be recomputed, which stands before it as a function; `FUNCTION` in the
             parts is its name.
         loop: a `for` over the copies of an item; `VARIABLE` in its texts is the loop variable.
+        ports: what a block calls its outputs.
         uniform: whether the value has the same shape in every round of the loop.
     """
 
@@ -69,6 +70,7 @@ class Line:
         self.function: Function | None = None
         self.loop: tuple[str, str] | None = None
         self.uniform = True
+        self.ports: tuple[str, ...] = ()
 
     def used(self) -> Iterator[Value]:
         return (part for part in self.parts if isinstance(part, Value))
@@ -156,7 +158,7 @@ def render(
             out += _statement(indent, "return ", code, line, names, "")
             continue
         used = [value for value in line.targets if value in last]
-        now = str((used or line.targets)[0].shape)
+        now = str(used[0].shape) if len(used) == 1 else ""
         comment = now if now != shape and commented and line.uniform else ""
         shape = now
         if line.loop:
@@ -178,7 +180,7 @@ def _variable(
         return "_"
     wanted = line.name or "x"
     if len(line.targets) > 1:
-        wanted = f"{line.name or line.word}_{port}"
+        wanted = f"{line.name or line.word}_{line.ports[port] if line.ports else port}"
     old = holder.get(wanted)
     if old is not None and last.get(old, -1) > index:
         wanted = re.sub(r"\W+", "_", line.word).strip("_") or "y" if wanted == "x" else wanted

@@ -544,3 +544,30 @@ def test_a_module_of_a_list_is_reached_by_its_index() -> None:
             name: stage
     """)
     assert "xavier_normal_(self.stage[2].conv1.weight)" in text
+
+
+def test_outputs_of_a_block_go_by_their_names() -> None:
+    text = source("""
+        cnnplan: 1
+        name: net
+        input: [4, 8, 8]
+        blocks:
+          pair:
+            outputs: [near, far]
+            layers:
+              - relu:
+                name: near
+              - maxpool: 2
+                name: far
+        layers:
+          - pair:
+            name: trunk
+          - conv: {out_channels: 4, kernel_size: 1}
+            from: trunk.far
+            name: a
+          - upsample: 2
+          - add:
+            from: [trunk.near, previous]
+    """)
+    assert "trunk_near, trunk_far = self.trunk(x)\n" in text
+    assert "self.trunk = Pair()\n" in text
