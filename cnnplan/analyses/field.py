@@ -1,0 +1,284 @@
+"""What does each unit see? The receptive field of every layer, exactly, over any graph.
+
+For each spatial axis of a value, `Span` maps a unit to the interval of input units that it depends
+on. A span is quasi-affine: it repeats after a period of units, so that transposed convolutions and
+up-sampling, whose field depends on the phase of the unit, are exact too. Operations compose spans
+by their windows; merges take the hull of those with the same stride, and keep those with another.
+
+    field = fields(graph)[value]        # one `Field` for each input of the network
+    field[0].axes[0].span.size          # 212
+
+Source: Araujo, Norris & Sim 2019, doi:10.23915/distill.00021.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from math import gcd, lcm
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cnnplan.graph import Graph, Node, Value
+    from cnnplan.ops.window import Window
+
+MAX_PHASES = 1_024
+"""Longer periods are not followed: a span of more phases is not known."""
+
+
+class Span(NamedTuple):
+    """Unit period · q + r depends on the input units advance · q + low[r] … advance · q + high[r].
+
+    Where high[r] < low[r], the unit depends on no input: a hole of a transposed convolution.
+
+    Attributes:
+        axis: the input's spatial axis, from 0.
+        advance: how far the interval moves from one period of units to the next.
+        low, high: the interval of each unit of a period, before it is clipped to the input.
+    """
+
+    axis: int
+    advance: int
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+
+    @property
+    def period(self) -> int:
+        """After how many units the interval repeats, moved by `advance`."""
+        return len(self.low)
+
+    @property
+    def stride(self) -> Fraction:
+        """Input units from one unit to the next, on average."""
+        return Fraction(self.advance, self.period)
+
+    @property
+    def size(self) -> int:
+        """The largest number of input units from the first to the last that a unit depends on."""
+        return max(high - low + 1 for low, high in zip(self.low, self.high, strict=True))
+
+    @property
+    def start(self) -> int:
+        """The first input unit of unit 0; negative where it lies in padding."""
+        return self.low[0]
+
+    def at(self, unit: int) -> tuple[int, int]:
+        """The first and the last input unit of a unit, before they are clipped to the input."""
+        period, phase = divmod(unit, len(self.low))
+        shift = self.advance * period
+        return self.low[phase] + shift, self.high[phase] + shift
+
+
+class Axis(NamedTuple):
+    """How a spatial axis of a value depends on an input.
+
+    Attributes:
+        spans: of local paths: one for each stride; more than one where paths of different strides
+            meet, whose hull is no span.
+        least: the smallest span of a single path.
+        is_global: whether some path sees the whole axis.
+        is_known: whether no local path has more phases than are followed.
+        aligned: whether the paths that met have the same centres.
+    """
+
+    spans: tuple[Span, ...]
+    least: Span | None
+    is_global: bool = False
+    is_known: bool = True
+    aligned: bool = True
+
+    @property
+    def span(self) -> Span | None:
+        """The span of all local paths together, where it is one."""
+        return self.spans[0] if len(self.spans) == 1 and self.is_known else None
+
+
+class Field(NamedTuple):
+    """How a value depends on an input of the network.
+
+    Attributes:
+        axes: one for each spatial axis of the value.
+        is_global: whether some path sees the whole input.
+    """
+
+    axes: tuple[Axis, ...]
+    is_global: bool = False
+
+
+Fields = tuple["Field | None", ...]
+"""For each input of the network; None where the value does not depend on it."""
+
+NOWHERE = Axis((), None, True)
+
+
+def fields(graph: Graph) -> dict[Value, Fields]:
+    """The field of every value of the network."""
+    found: dict[Value, Fields] = {}
+    count = len(graph.inputs)
+    for index, value in enumerate(graph.inputs):
+        axes = tuple(Axis((span,), span) for span in (Span(a, 1, (0,), (0,)) for a in range(value.shape.rank)))
+        found[value] = tuple(Field(axes) if i == index else None for i in range(count))
+    known: dict[Any, tuple[Window, ...]] = {}
+    for node in graph.nodes:
+        key = (id(node.op), node.shapes)
+        windows = known.get(key)
+        if windows is None:
+            windows = known[key] = node.op.windows(*node.shapes)
+        entering = [_through(found[value], value, node, windows) for value in node.inputs]
+        leaving = entering[0] if len(entering) == 1 else tuple(map(_merged, zip(*entering, strict=True)))
+        for output in node.outputs:
+            found[output] = leaving
+    return found
+
+
+def _through(fields: Fields, value: Value, node: Node, windows: Sequence[Window]) -> Fields:
+    """The fields behind an operation, through one of its inputs."""
+    rank = value.shape.rank
+    broadcast = [
+        len(node.inputs) > 1 and axis < rank and size > 1 and value.shape.spatial[axis] == 1
+        for axis, size in enumerate(node.output.shape.spatial)
+    ]
+    if not any(broadcast) and len(windows) == rank and all(map(_is_point, windows)):
+        return fields
+    return tuple(field and _behind(field, windows, rank, broadcast) for field in fields)
+
+
+def _is_point(window: Window) -> bool:
+    """Whether unit o reads unit o alone."""
+    return window.advance == 1 and window.phases == (range(1),) and window.source is None
+
+
+def _behind(field: Field, windows: Sequence[Window], rank: int, broadcast: Sequence[bool]) -> Field:
+    axes = []
+    everywhere = field.is_global
+    for index, window in enumerate(windows):
+        source = index if window.source is None else window.source
+        if source >= rank or not window.phases:
+            axes.append(NOWHERE)
+        elif broadcast[index]:
+            axes.append(_constant(field.axes[source]))
+        else:
+            axes.append(_slid(field.axes[source], window))
+    if not windows:
+        everywhere = everywhere or bool(field.axes)
+    return Field(tuple(axes), everywhere or any(axis.is_global for axis in axes))
+
+
+def _slid(axis: Axis, window: Window) -> Axis:
+    spans = [composed(span, window) for span in axis.spans]
+    least = composed(axis.least, window) if axis.least else None
+    known = axis.is_known and all(spans)
+    return Axis(tuple(s for s in spans if s), least, axis.is_global, known, axis.aligned)
+
+
+def _constant(axis: Axis) -> Axis:
+    """An axis of one unit that is broadcast: every unit depends on what that unit does."""
+
+    def fixed(span: Span) -> Span:
+        low, high = span.at(0)
+        return Span(span.axis, 0, (low,), (high,))
+
+    return axis._replace(spans=tuple(map(fixed, axis.spans)), least=axis.least and fixed(axis.least))
+
+
+@lru_cache(maxsize=8192)
+def composed(span: Span, window: Window) -> Span | None:
+    """The span of the units of a window over units of a span; None where its period is too long."""
+    phases, advance = window.phases, window.advance
+    period = span.period
+    repeat = period // gcd(period, advance) if advance else 1
+    length = repeat * len(phases)
+    if length > MAX_PHASES:
+        return None
+    low, high = [], []
+    for unit in range(length):
+        shift, phase = divmod(unit, len(phases))
+        taps = phases[phase]
+        # beyond a period from each end, the inner units are those of an earlier period, moved inwards
+        edge = taps if len(taps) <= 2 * period else (*taps[:period], *taps[-period:])
+        ends = [span.at(advance * shift + tap) for tap in edge]
+        ends = [(a, b) for a, b in ends if b >= a]
+        low.append(min((a for a, _ in ends), default=1))
+        high.append(max((b for _, b in ends), default=0))
+    return reduced(Span(span.axis, span.advance * advance * repeat // period, tuple(low), tuple(high)))
+
+
+def reduced(span: Span) -> Span:
+    """The same span with its smallest period."""
+    for period in range(1, span.period // 2 + 1):
+        if span.period % period or span.advance * period % span.period:
+            continue
+        step = span.advance * period // span.period
+        if all(
+            span.low[i] + step == span.low[i + period] and span.high[i] + step == span.high[i + period]
+            for i in range(span.period - period)
+        ):
+            return Span(span.axis, step, span.low[:period], span.high[:period])
+    return span
+
+
+def expanded(span: Span, period: int) -> Span:
+    """The same span with a multiple of its period."""
+    low, high = zip(*(span.at(unit) for unit in range(period)), strict=True)
+    return Span(span.axis, span.advance * period // span.period, low, high)
+
+
+def _merged(found: Iterable[Field | None]) -> Field | None:
+    """The field of a value that depends on an input through several others."""
+    several = [field for field in found if field]
+    if not several:
+        return None
+    axes = tuple(map(_united, zip(*(field.axes for field in several), strict=True)))
+    return Field(axes, any(field.is_global for field in several))
+
+
+def _united(axes: Sequence[Axis]) -> Axis:
+    if all(axis is axes[0] for axis in axes):
+        return axes[0]
+    spans: dict[tuple[int, Fraction], Span] = {}
+    aligned = all(axis.aligned for axis in axes)
+    for span in (span for axis in axes for span in axis.spans):
+        key = (span.axis, span.stride)
+        if key in spans and spans[key] != span:
+            spans[key], same = _hull(spans[key], span)
+            aligned = aligned and same
+        spans.setdefault(key, span)
+    least = min((axis.least for axis in axes if axis.least), key=lambda span: span.size, default=None)
+    local = tuple(spans.values())
+    return Axis(
+        local,
+        least,
+        any(axis.is_global for axis in axes),
+        all(axis.is_known for axis in axes),
+        aligned and len(local) <= 1,
+    )
+
+
+def _hull(a: Span, b: Span) -> tuple[Span, bool]:
+    """The smallest span around two of the same stride, and whether they have the same centres."""
+    period = lcm(a.period, b.period)
+    if period > MAX_PHASES:
+        period = max(a.period, b.period)
+    a, b = expanded(a, period), expanded(b, period)
+    pairs = list(zip(a.low, a.high, b.low, b.high, strict=True))
+    low, high = zip(*(_around(*pair) for pair in pairs), strict=True)
+    centred = all(la + ha == lb + hb for la, ha, lb, hb in pairs if ha >= la and hb >= lb)
+    return reduced(Span(a.axis, a.advance, low, high)), centred
+
+
+def _around(low: int, high: int, other_low: int, other_high: int) -> tuple[int, int]:
+    if high < low:
+        return other_low, other_high
+    if other_high < other_low:
+        return low, high
+    return min(low, other_low), max(high, other_high)
+
+
+def local(graph: Graph, found: dict[Value, Fields]) -> Iterator[tuple[Value, Fields]]:
+    """The outputs of layers that still have local paths on some axis, in the order they run."""
+    for node in graph.nodes:
+        for value in node.outputs:
+            if any(axis.spans for field in found[value] if field for axis in field.axes):
+                yield value, found[value]
