@@ -27,8 +27,9 @@ from cnnplan.spec import Given
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cnnplan.analyses.field import Fields, ReceptiveField
     from cnnplan.diagnostics import Diagnostic
-    from cnnplan.graph import Graph, Node
+    from cnnplan.graph import Graph, Node, Value
     from cnnplan.ops.base import Shape
     from cnnplan.spec import Spec
 
@@ -42,6 +43,7 @@ class Layer(NamedTuple):
 
     node: Node
     work: Work
+    plan: Plan
 
     @property
     def name(self) -> str:
@@ -91,6 +93,14 @@ class Layer(NamedTuple):
     def flops(self) -> int:
         return self.work.flops
 
+    @property
+    def receptive_field(self) -> ReceptiveField | None:
+        """What a unit of its output depends on, through local paths; None without a spatial input."""
+        return self.plan.field_of(self.node.output)
+
+    def __repr__(self) -> str:
+        return f"<Layer {self.name}: {self.op}, {self.output}, {self.parameters:,} parameters, {self.macs:,} MACs>"
+
 
 class Plan:
     """A validated network and its numbers.
@@ -119,7 +129,8 @@ class Plan:
     def layers(self) -> tuple[Layer, ...]:
         """The layers in the order they run."""
         with no_collection():
-            return tuple(map(Layer, self.graph.nodes, work(self.graph)))
+            found = zip(self.graph.nodes, work(self.graph), strict=True)
+            return tuple(Layer(node, done, self) for node, done in found)
 
     @cached_property
     def parameters(self) -> int:
@@ -144,6 +155,27 @@ class Plan:
     def flops(self) -> int:
         """Floating point operations for one sample: 2 · macs and the elementwise work."""
         return sum(layer.flops for layer in self.layers)
+
+    @cached_property
+    def _fields(self) -> dict[Value, Fields]:
+        from cnnplan.analyses.field import fields
+
+        with no_collection():
+            return fields(self.graph)
+
+    def field_of(self, value: Value) -> ReceptiveField | None:
+        """The receptive field of a value of the graph."""
+        from cnnplan.analyses.field import receptive_field
+
+        return receptive_field(value, self.graph, self._fields)
+
+    @property
+    def receptive_field(self) -> ReceptiveField | None:
+        """That of the last value that still has local paths; None where there is none."""
+        from cnnplan.analyses.field import last_local
+
+        value = last_local(self.graph, self._fields)
+        return self.field_of(value) if value else None
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

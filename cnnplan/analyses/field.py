@@ -19,7 +19,7 @@ from math import gcd, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cnnplan.graph import Graph, Node, Value
     from cnnplan.ops.window import Window
@@ -276,9 +276,67 @@ def _around(low: int, high: int, other_low: int, other_high: int) -> tuple[int, 
     return min(low, other_low), max(high, other_high)
 
 
-def local(graph: Graph, found: dict[Value, Fields]) -> Iterator[tuple[Value, Fields]]:
-    """The outputs of layers that still have local paths on some axis, in the order they run."""
-    for node in graph.nodes:
-        for value in node.outputs:
-            if any(axis.spans for field in found[value] if field for axis in field.axes):
-                yield value, found[value]
+class ReceptiveField(NamedTuple):
+    """The receptive field of a value, through local paths, as people and JSON have it.
+
+    For each spatial axis of the value, in input units; None along an axis that no local path
+    reaches, or whose paths have no common stride.
+
+    Attributes:
+        input: the input of the network that it is about.
+        size: from the first unit to the last; the largest, where it depends on the phase.
+        stride: from one unit of the value to the next.
+        start: the first input unit of unit 0; negative in padding.
+        min_size: the size of the smallest single path.
+        is_global: whether some path sees everything.
+        phases: the first and last input unit of each unit of a period, where that is longer than 1.
+        unknown: why an axis has none.
+    """
+
+    input: str
+    size: tuple[int | None, ...]
+    stride: tuple[Fraction | None, ...]
+    start: tuple[int | None, ...]
+    min_size: tuple[int | None, ...]
+    is_global: bool
+    phases: tuple[tuple[tuple[int, int], ...], ...]
+    unknown: str = ""
+
+
+def receptive_field(value: Value, graph: Graph, found: Mapping[Value, Fields]) -> ReceptiveField | None:
+    """The field of a value on the first input that it has local paths to, else on the first it depends on.
+
+    None where it depends on no input that has spatial axes.
+    """
+    reached = [
+        (given, field)
+        for given, field in zip(graph.inputs, found[value], strict=True)
+        if field and (given.shape.rank or field.axes)
+    ]
+    if not reached:
+        return None
+    given, field = next(((g, f) for g, f in reached if any(axis.spans for axis in f.axes)), reached[0])
+    spans = [axis.span for axis in field.axes]
+    return ReceptiveField(
+        given.name,
+        tuple(span and span.size for span in spans),
+        tuple(span and span.stride for span in spans),
+        tuple(span and span.start for span in spans),
+        tuple(axis.least and axis.least.size for axis in field.axes),
+        field.is_global,
+        tuple(tuple(zip(span.low, span.high, strict=True)) if span and span.period > 1 else () for span in spans),
+        next(filter(None, map(_why_unknown, field.axes)), ""),
+    )
+
+
+def _why_unknown(axis: Axis) -> str:
+    if not axis.is_known:
+        return f"its field repeats after more than {MAX_PHASES:,} units"
+    strides = " and ".join(str(span.stride) for span in axis.spans)
+    return f"paths of strides {strides} meet" if len(axis.spans) > 1 else ""
+
+
+def last_local(graph: Graph, found: Mapping[Value, Fields]) -> Value | None:
+    """The last value that still has local paths along some axis."""
+    values = (value for node in reversed(graph.nodes) for value in reversed(node.outputs))
+    return next((v for v in values if any(axis.spans for f in found[v] if f for axis in f.axes)), None)

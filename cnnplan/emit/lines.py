@@ -147,6 +147,7 @@ def render(
     for index, line in enumerate(lines):
         targets = [_variable(v, line, i, index, last, holder, taken) for i, v in enumerate(line.targets)]
         code = "".join(names[p] if isinstance(p, Value) else p for p in line.parts)
+        inputs = tuple(names[value] for value in line.used())  # before a value that passes through has a new name
         if line.function:
             called = numbered(line.function.name, taken)
             out += _function(line.function, called, names, indent, commented, {*(around or ()), called})
@@ -155,7 +156,7 @@ def render(
             names[value] = name
             holder[name] = value
         if line.word == "return":
-            out += _statement(indent, "return ", code, line, names, "")
+            out += _statement(indent, "return ", code, line, inputs, "")
             continue
         used = [value for value in line.targets if value in last]
         now = str(used[0].shape) if len(used) == 1 else ""
@@ -169,7 +170,7 @@ def render(
             out.append(f"{' ' * indent}{head}")
             out += statement(indent + 4, f"{targets[0]} = {body.replace('{x}', targets[0])}", comment)
         else:
-            out += _statement(indent, f"{', '.join(targets)} = ", code, line, names, comment)
+            out += _statement(indent, f"{', '.join(targets)} = ", code, line, inputs, comment)
     return out
 
 
@@ -211,12 +212,11 @@ def _function(
     return ["", *statement(indent, head), *render(fold(body), given, indent + 4, commented, around), ""]
 
 
-def _statement(indent: int, head: str, code: str, line: Line, names: Mapping[Value, str], comment: str) -> list[str]:
+def _statement(indent: int, head: str, code: str, line: Line, inputs: tuple[str, ...], comment: str) -> list[str]:
     """One statement; broken at its arguments where it is too long."""
     flat = f"{head}{code}"
     if indent + width(flat) <= WIDTH:
         return statement(indent, flat, comment)
-    inputs = tuple(names[v] for v in line.used())
     if line.binary or line.depth > 1:
         return statement(indent, Bracketed(head, code), comment)
     if isinstance(line.parts[0], str) and line.parts[0].endswith("[") and isinstance(line.parts[-1], str):

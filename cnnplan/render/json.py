@@ -9,7 +9,9 @@ from cnnplan.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
 
+    from cnnplan.analyses.field import ReceptiveField
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.planning import Layer, Plan
 
@@ -48,7 +50,7 @@ def spec(path: str, name: str | None, plan: Plan | None, diagnostics: Sequence[D
         }
     else:
         out |= {"inputs": None, "outputs": None, "totals": None}
-    out |= {"memory": None, "receptive_field": None}
+    out |= {"memory": None, "receptive_field": field(plan.receptive_field, plan) if plan else None}
     out["layers"] = [layer(x) for x in plan.layers] if plan else None
     out["diagnostics"] = [d.as_dict() for d in diagnostics]
     return out
@@ -67,7 +69,7 @@ def layer(found: Layer) -> dict[str, Any]:
         "macs": found.macs,
         "flops": found.flops,
         "saved_bytes": None,
-        "receptive_field": None,
+        "receptive_field": field(found.receptive_field, found.plan),
     }
     if len(node.outputs) > 1:
         out["outputs"] = [list(shape) for shape in found.outputs]
@@ -82,3 +84,29 @@ def layer(found: Layer) -> dict[str, Any]:
     if node.checkpoint:
         out["checkpoint"] = True
     return out
+
+
+def field(found: ReceptiveField | None, plan: Plan) -> dict[str, Any] | None:
+    """A receptive field: null for what is not local, with the reason where that is another."""
+    if found is None:
+        return None
+    local = any(size is not None for size in found.size)
+    out: dict[str, Any] = {
+        "size": list(found.size) if local else None,
+        "stride": [stride if stride is None else _number(stride) for stride in found.stride] if local else None,
+        "start": list(found.start) if local else None,
+        "min_size": list(found.min_size) if local else None,
+    }
+    if len(plan.graph.inputs) > 1:
+        out["input"] = found.input
+    if found.is_global:
+        out["global"] = True
+    if any(found.phases):
+        out["phases"] = [[list(interval) for interval in axis] for axis in found.phases]
+    if found.unknown:
+        out["unknown"] = {"size": found.unknown}
+    return out
+
+
+def _number(stride: Fraction) -> int | str:
+    return int(stride) if stride.denominator == 1 else str(stride)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 import cnnplan
 from cnnplan import zoo
-from cnnplan.analyses.field import Axis, Span, composed, fields, local, reduced
+from cnnplan.analyses.field import Axis, Span, composed, fields, last_local, reduced
 from cnnplan.graph import Graph, Value
 from cnnplan.ops.window import Adaptive, Resize, Sliding, Spread, Window
 from tests.language.helpers import net, plan
@@ -20,8 +20,9 @@ from tests.networks import Spec, networks
 def last_axes(graph: Graph) -> tuple[Axis, ...]:
     """The axes of the last value that has local paths."""
     found = fields(graph)
-    *_, (_, there) = local(graph, found)
-    (field,) = [field for field in there if field]
+    value = last_local(graph, found)
+    assert value
+    (field,) = [field for field in found[value] if field]
     return field.axes
 
 
@@ -74,12 +75,11 @@ VGG_16 = {"stage1": 6, "stage2": 16, "stage3": 44, "stage4": 100, "stage5": 212}
 
 
 def test_the_field_grows_as_published() -> None:
-    graph = cnnplan.plan(zoo.find("vgg16")).graph
-    found = fields(graph)
     sizes = {}
-    for value, (field,) in local(graph, found):
-        assert field
-        sizes[value.name.partition(".")[0]] = span_of(field.axes[0]).size
+    for layer in cnnplan.plan(zoo.find("vgg16")).layers:
+        assert layer.receptive_field
+        if layer.receptive_field.size:
+            sizes[layer.name.partition(".")[0]] = layer.receptive_field.size[0]
     assert {k: v for k, v in sizes.items() if k.startswith("stage")} == VGG_16
 
 

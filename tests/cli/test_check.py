@@ -131,6 +131,30 @@ def test_json_is_the_contract() -> None:
     assert first["name"] == "stage1.conv1"
     assert (first["op"], first["line"], first["inputs"], first["output"]) == ("conv", 13, ["input"], [64, 224, 224])
     assert (first["parameters"], first["macs"], first["flops"]) == (1792, 86_704_128, 176_619_520)
+    assert spec["receptive_field"] == {
+        "size": [212, 212],
+        "stride": [32, 32],
+        "start": [-90, -90],
+        "min_size": [212, 212],
+    }
+    assert first["receptive_field"] == {"size": [3, 3], "stride": [1, 1], "start": [-1, -1], "min_size": [3, 3]}
+    last = spec["layers"][-1]["receptive_field"]
+    assert last == {"size": None, "stride": None, "start": None, "min_size": None, "global": True}
+
+
+def test_json_of_a_periodic_field(specs: Path) -> None:
+    text = (
+        "cnnplan: 1\nname: up\ninput: [1, 8]\nlayers:\n  - conv: {out_channels: 1, kernel_size: 3}\n  - upsample: 2\n"
+    )
+    (specs / "up.yaml").write_text(text)
+    (spec,) = json.loads(cnnplan("check", "up.yaml", "--format", "json", cwd=specs).out)["specs"]
+    assert spec["layers"][-1]["receptive_field"] == {
+        "size": [3],
+        "stride": ["1/2"],
+        "start": [0],
+        "min_size": [3],
+        "phases": [[[0, 2], [0, 2]]],
+    }
 
 
 def test_json_of_a_spec_that_is_not_valid(specs: Path) -> None:

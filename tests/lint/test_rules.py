@@ -80,6 +80,10 @@ BUDGETS = {
         "3,888 MACs exceed the budget of 3,000",
         "112 parameters exceed the budget of 1",
     ],
+    "{receptive_field: {at_least: 3}}": [],
+    "{receptive_field: {at_least: 4}}": ["a receptive field of 3 is below the budget's 4"],
+    "{receptive_field: 3}": [],
+    "{receptive_field: 2}": ["a receptive field of 3 exceeds the budget of 2"],
     "{parameters: =2 * 50}": ["112 parameters exceed the budget of 100"],
 }
 

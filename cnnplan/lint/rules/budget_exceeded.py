@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cnnplan.planning import Plan
+    from cnnplan.settings import Limit
+    from cnnplan.source import Node as TextNode
 
 
 class BudgetExceeded(Rule):
@@ -43,6 +45,8 @@ class BudgetExceeded(Rule):
         node = plan.spec.settings.get("budget")
         if budget is None or not isinstance(node, Mapping):
             return
+        if budget.receptive_field:
+            yield from self.field(plan, budget.receptive_field, node.entries["receptive_field"][1])
         for name in ("parameters", "macs"):
             limit = getattr(budget, name)
             if limit is None:
@@ -60,6 +64,21 @@ class BudgetExceeded(Rule):
             if limit.at_least is not None and found < limit.at_least:
                 message = f"{found:,} {_words[name]} are below the budget's {limit.at_least:,}"
                 yield Finding(message, node.entries[name][1])
+
+    @staticmethod
+    def field(plan: Plan, limit: Limit, node: TextNode) -> Iterator[Finding]:
+        """The receptive field of the last map, along each axis."""
+        found = plan.receptive_field
+        sizes = [size for size in found.size if size is not None] if found else []
+        if not sizes:
+            yield Finding("no map of the network has a receptive field to hold against the budget", node)
+        elif limit.at_least is not None and min(sizes) < limit.at_least:
+            help = "more layers, larger kernels, strides or dilation make it larger"
+            yield Finding(
+                f"a receptive field of {min(sizes):,} is below the budget's {limit.at_least:,}", node, help=help
+            )
+        elif limit.at_most is not None and max(sizes) > limit.at_most:
+            yield Finding(f"a receptive field of {max(sizes):,} exceeds the budget of {limit.at_most:,}", node)
 
 
 _words = {"parameters": "parameters", "macs": "MACs"}
