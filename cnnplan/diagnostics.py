@@ -38,6 +38,7 @@ CODES: dict[str, Code] = {
     "S013": Code("squeeze-to-zero", ERROR, "a computed size is zero or negative"),
     "S015": Code("pixelshuffle-channels", ERROR, "channels do not divide by upscale_factor squared"),
     "S016": Code("undefined-or-duplicate-ref", ERROR, "a reference names nothing that is visible here"),
+    "S018": Code("declared-sizes-illegal", ERROR, "a size that the input declares does not work"),
     "S019": Code("value-count-mismatch", ERROR, "an item is fed more or fewer values than it takes"),
     "S020": Code("size-mismatch", ERROR, "a value's size does not allow this rearrangement"),
     "S021": Code("share-shape-mismatch", ERROR, "a shared item would need other parameters"),

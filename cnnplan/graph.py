@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cnnplan.ops.base import Op, Shape
     from cnnplan.source import Node as TextNode
-    from cnnplan.spec import Block, Branch, Item, Spec
+    from cnnplan.spec import Block, Branch, Given, Item, Spec
 
     AnyOp = TypeVar("AnyOp", bound=Op)
 
@@ -212,6 +212,8 @@ class Graph(NamedTuple):
         root: the same as a tree.
         spec: what it was made from.
         settings: target, budget, lint and train, where the spec has them: models of `settings`.
+        overrides: what replaced the spec's variables.
+        sizes: the further spatial sizes that the spec declares for an input.
     """
 
     name: str
@@ -221,6 +223,8 @@ class Graph(NamedTuple):
     root: Scope
     spec: Spec
     settings: Mapping[str, Any] = {}
+    overrides: Mapping[str, Given] = {}
+    sizes: Mapping[str, Sequence[tuple[int, ...]]] = {}
 
     def of(self, kind: type[AnyOp]) -> Iterator[Node]:
         """The layers of one operation class."""

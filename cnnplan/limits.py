@@ -23,6 +23,10 @@ MAX_NESTING: Final = 60
 """Lists inside lists, through blocks, groups and branches."""
 
 
+MAX_SIZES: Final = 32
+"""Further sizes that an input declares; the network is planned for each."""
+
+
 def height(items: tuple[Item, ...], blocks: Mapping[str, Block]) -> int:
     """How many lists are nested in a list, itself included; the heights of the blocks are known."""
 

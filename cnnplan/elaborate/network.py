@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cnnplan.diagnostics import suggest
+from cnnplan.diagnostics import Report, suggest
 from cnnplan.elaborate.items import joined, run_items
 from cnnplan.elaborate.references import find, is_left_out, resolve
 from cnnplan.elaborate.state import UNKNOWN, Frame, Naming, Run, TooMuch, Where
@@ -13,16 +14,14 @@ from cnnplan.errors import UsageError
 from cnnplan.expressions import Names
 from cnnplan.grammar import expression_error
 from cnnplan.graph import Graph, Scope, Value
-from cnnplan.limits import MAX_LAYERS, MAX_NESTING, height, least_layers
+from cnnplan.limits import MAX_LAYERS, MAX_NESTING, MAX_SIZES, height, least_layers
 from cnnplan.ops.base import MAX_ELEMENTS, Shape
 from cnnplan.source import MAX_INTEGER, Sequence, describe
 from cnnplan.spec import PlacedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from collections.abc import Sequence as Sequence_
 
-    from cnnplan.diagnostics import Report
     from cnnplan.elaborate.state import Values
     from cnnplan.spec import Given, Input, Spec
 
@@ -31,20 +30,25 @@ def elaborate(
     spec: Spec,
     report: Report,
     overrides: Mapping[str, Given] | None = None,
-    input_size: Sequence_[int] | None = None,
+    input_size: Sequence_[int] | Mapping[str, Sequence_[int]] | None = None,
 ) -> Graph | None:
     """The graph of a spec, or None and findings in `report`.
 
     Args:
         overrides: values that replace those of variables.
-        input_size: spatial sizes that replace the spec's, in the input's order.
+        input_size: spatial sizes that replace the spec's, in the input's order; for one input by its
+            name, or for all.
 
     Raises:
         UsageError: an override names no variable, has another type than the variable, or the
             input size does not fit the inputs.
     """
     variables = _variables(spec, report, overrides or {})
-    inputs = {given.name: _input(given, spec, report, variables, input_size) for given in spec.inputs}
+    inputs = {}
+    for given in spec.inputs:
+        size = input_size.get(given.name) if isinstance(input_size, Mapping) else input_size
+        inputs[given.name] = _input(given, spec, report, variables, size)
+    sizes = {given.name: _sizes(given, variables, report) for given in spec.inputs if given.sizes}
     if (nested := height(spec.items, spec.blocks)) > MAX_NESTING + 1:
         deepest = max(spec.items, key=lambda item: height((item,), spec.blocks))
         message = f"lists are nested {nested - 1} deep, through blocks, groups and branches"
@@ -68,7 +72,7 @@ def elaborate(
     if report.failed or not outputs or entering is None:
         return None
     root = Scope("", "", "", "model", spec.name, entering, tuple(outputs.values()), steps)
-    return Graph(spec.name, entering, outputs, tuple(run.nodes), root, spec, settings)
+    return Graph(spec.name, entering, outputs, tuple(run.nodes), root, spec, settings, overrides or {}, sizes)
 
 
 def _settings(spec: Spec, report: Report, variables: Names) -> dict[str, Any]:
@@ -132,8 +136,6 @@ def _input(
     if Shape(shape).numel > MAX_ELEMENTS:
         report.add("S022", f"input {Shape(shape)} has 2^63 elements or more", given.node)
         return None
-    if given.sizes:
-        _check_sizes(given.sizes, len(shape) - 1, variables, report)
     return Value(given.name, Shape(shape), given.dtype)
 
 
@@ -152,16 +154,27 @@ def _resized(name: str, shape: list[int], size: Sequence_[int], several: bool) -
     return [shape[0], *size]
 
 
-def _check_sizes(sizes: Given, rank: int, variables: Names, report: Report) -> None:
+def _sizes(given: Input, variables: Names, report: Report) -> list[tuple[int, ...]]:
     """`sizes` of an input: further spatial sizes, each one number for all axes or a list."""
-    found = evaluate_plainly(sizes, variables, report)
-    if found is UNKNOWN:
-        return
-    for index, size in enumerate(found if isinstance(found, list) else [found]):
+    assert given.sizes
+    shape, found = (evaluate_plainly(x, variables, Report("")) for x in (given.shape, given.sizes))
+    evaluate_plainly(given.sizes, variables, report)
+    if found is UNKNOWN or not isinstance(shape, list):
+        return []
+    rank, node = len(shape) - 1, given.sizes.node
+    if not isinstance(found, list) or len(found) > MAX_SIZES:
+        message = f"`sizes` is a list of at most {MAX_SIZES} spatial sizes, not {describe(found)}"
+        report.add("Y911", message, node)
+        return []
+    sizes = []
+    for index, size in enumerate(found):
         axes = size if isinstance(size, list) else [size] * rank
-        if len(axes) != rank or any(type(n) is not int or n < 1 for n in axes) or not isinstance(found, list):
-            message = f"`sizes` lists spatial sizes, each an integer ≥ 1 or a list of {rank}, not {describe(size)}"
-            report.add("Y911", message, sizes.node.items[index] if isinstance(sizes.node, Sequence) else sizes.node)
+        if len(axes) != rank or any(type(n) is not int or n < 1 for n in axes):
+            message = f"a spatial size is an integer ≥ 1, or a list of {rank}, not {describe(size)}"
+            report.add("Y911", message, node.items[index] if isinstance(node, Sequence) else node)
+        else:
+            sizes.append(tuple(axes))
+    return sizes
 
 
 def _outputs(spec: Spec, entering: Values | None, leaving: Values | None, where: Where) -> dict[str, Value] | None:
