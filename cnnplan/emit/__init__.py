@@ -1,8 +1,8 @@
 """Graph to readable PyTorch source.
 
     structure   which scopes are plain chains, which uses of a block can share a class
-    solver      numbers that differ between the uses, as constructor arguments and expressions,
-                which `pythonic` writes
+    solver      numbers that differ between the uses, as constructor arguments and expressions:
+                `terms`, and the spec's own, which `pythonic` writes
     classes     the constructor of a class, drafted in `draft`; `placing` puts modules into their scope
     forward     its `forward`; `lines` folds the statements and names the variables
     weights     how the weights start

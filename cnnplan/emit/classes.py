@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from cnnplan.emit.layout import Call
 from cnnplan.emit.names import local
 from cnnplan.emit.placing import Placed, Placing, Ran, beside, ran, setting
-from cnnplan.emit.solver import Inexpressible, Site, Solver, same
+from cnnplan.emit.solver import Inexpressible, Solver
 from cnnplan.emit.structure import NUMBERED, copies_end, first_part, is_chain, is_closed_merge, joined, part_of
+from cnnplan.emit.terms import Site, same
 from cnnplan.ops.base import Inline, Module
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.emit.layout import Call, statement
 from cnnplan.emit.names import local
-from cnnplan.emit.solver import Inexpressible, Site, Solver
+from cnnplan.emit.solver import Inexpressible, Solver
 from cnnplan.emit.structure import NUMBERED, part_of
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cnnplan.emit.draft import Draft
     from cnnplan.emit.structure import Rules
+    from cnnplan.emit.terms import Site
     from cnnplan.graph import Copy, Step
     from cnnplan.spec import Item
 

@@ -9,17 +9,17 @@ expression is used only where it gives the right value for every use.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnplan.emit.calls import literal
 from cnnplan.emit.names import local
 from cnnplan.emit.pythonic import ATOM, python
+from cnnplan.emit.terms import Site, Term, affine, fits, outside_loops, pair, same, variable, with_number, words
 from cnnplan.errors import ExpressionError
 from cnnplan.expressions import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnnplan.expressions import Expression
     from cnnplan.graph import Scope
@@ -33,25 +33,6 @@ _WIDTHS = frozenset({"in_channels", "out_channels", "in_features", "out_features
 
 class Inexpressible(Exception):
     """The uses differ in a way that one class cannot express."""
-
-
-class Site(NamedTuple):
-    """One use of a block, and the values of the loop variables around a statement."""
-
-    use: int
-    loop: Mapping[str, int]
-
-
-class Term(NamedTuple):
-    """A piece of source, its value at each site, and how tightly it binds."""
-
-    text: str
-    value: Callable[[Site], Any]
-    binds: int
-
-    def operand(self, level: int) -> str:
-        """The text as an operand of an operator of this level."""
-        return self.text if self.binds >= level else f"({self.text})"
 
 
 class Argument(NamedTuple):
@@ -204,9 +185,9 @@ class Solver:
             if len(shifts) == 1:
                 shift = shifts.pop()
                 return f"{name} {'+' if shift > 0 else '-'} {abs(shift)}" if shift else name
-        loops = [_variable(name) for name in sites[0].loop]
+        loops = [variable(name) for name in sites[0].loop]
         for loop in loops:
-            if found := _affine(loop, values, sites, [v for v in loops if v is not loop]):
+            if found := affine(loop, values, sites, [v for v in loops if v is not loop]):
                 return found.text
         raise Inexpressible("number")
 
@@ -224,9 +205,9 @@ class Solver:
         if "make_divisible(" in term.text:
             self.functions.add("make_divisible")
         for argument in self.offered.values():
-            if argument.name in _words(term.text):
+            if argument.name in words(term.text):
                 self.arguments[argument.name] = argument
-        if term.binds < ATOM and _outside_loops(term):
+        if term.binds < ATOM and outside_loops(term):
             self.written[term.text] += 1
         if name := self.variables.get(term.text):
             term = Term(name, term.value, ATOM)
@@ -243,22 +224,22 @@ class Solver:
         known: list[Term] = [t for t in reversed(self.memo) if all(type(t.value(site)) is int for site in sites)]
         known += [self._term(a) for a in self.offered.values() if all(type(v) is int for v in a.values)]
         known += [self._term(a) for a in self.arguments.values() if all(type(v) is int for v in a.values)]
-        loops = [_variable(name) for name in (sites[0].loop if sites else {})]
+        loops = [variable(name) for name in (sites[0].loop if sites else {})]
         for term in (*known, *loops):
             if fits(term, values, sites):
                 return term
         for loop in loops:
-            if found := _affine(loop, values, sites, known):
+            if found := affine(loop, values, sites, known):
                 return found
         for term in known:
-            if found := _with_number(term, values, sites):
+            if found := with_number(term, values, sites):
                 return found
         if len(set(values)) < 3:
             return None
         for i, a in enumerate(known):
             for b in known[: i + 1]:
-                for pair in ((a, b), (b, a)):
-                    if found := _pair(*pair, values, sites):
+                for first, second in ((a, b), (b, a)):
+                    if found := pair(first, second, values, sites):
                         return found
         return None
 
@@ -309,104 +290,8 @@ class Solver:
         return Term(found[0], value, found[1])
 
 
-def _outside_loops(term: Term) -> bool:
-    """Whether the term is an integer that depends on no loop variable."""
-    try:
-        return type(term.value(Site(0, {}))) is int
-    except KeyError:
-        return False
-
-
 def _may_be_argument(value: Any) -> bool:
     """Whether a param of this value can be an argument of a class: a number, a word, a list of those."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(v, bool | int | float | str) for v in value)
     return isinstance(value, bool | int | float | str)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equal, and of one type: 1, 1.0 and True are three values."""
-    return type(a) is type(b) and bool(a == b)
-
-
-def fits(term: Term, values: Sequence[Any], sites: Sequence[Site]) -> bool:
-    """Whether the term has these values at these sites."""
-    return all(same(term.value(site), value) for site, value in zip(sites, values, strict=True))
-
-
-def _words(text: str) -> set[str]:
-    return set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
-
-
-def _variable(name: str) -> Term:
-    return Term(name, lambda site: site.loop[name], ATOM)
-
-
-def _with_number(term: Term, values: Sequence[int], sites: Sequence[Site]) -> Term | None:
-    """k * term, term // k (what `padding: half` is of a kernel), term + k."""
-    at = [term.value(site) for site in sites]
-    first, value = at[0], values[0]
-    half = Term(f"{term.operand(7)} // 2", lambda site: term.value(site) // 2, 7)
-    if fits(half, values, sites):
-        return half
-    if first > 0 and value % first == 0:
-        k = value // first
-        found = Term(f"{k} * {term.operand(8)}", lambda site: k * term.value(site), 7)
-        if k > 1 and fits(found, values, sites):
-            return found
-    if value > 0 and first % value == 0:
-        d = first // value
-        found = Term(f"{term.operand(7)} // {d}", lambda site: term.value(site) // d, 7)
-        if d > 1 and fits(found, values, sites):
-            return found
-    if len(set(values)) < 3:
-        return None  # any two numbers differ from any other two by a number
-    k = value - first
-    mark = "+" if k > 0 else "-"
-    found = Term(f"{term.operand(6)} {mark} {abs(k)}", lambda site: term.value(site) + k, 6)
-    return found if fits(found, values, sites) else None
-
-
-def _affine(loop: Term, values: Sequence[int], sites: Sequence[Site], known: Sequence[Term]) -> Term | None:
-    """base + step * loop variable, where the base is a number or a term."""
-    steps = [
-        (w - v, loop.value(b) - loop.value(a))
-        for (a, v), (b, w) in pairwise(zip(sites, values, strict=True))
-        if a.use == b.use
-    ]
-    moved = next(((dv, di) for dv, di in steps if di), None)
-    if moved is None or moved[0] % moved[1] or moved[0] == 0:
-        return None
-    if len({loop.value(site) for site in sites}) < 3:
-        return None  # a line runs through any two points
-    step = int(moved[0] // moved[1])
-    product = loop.text if abs(step) == 1 else f"{abs(step)} * {loop.text}"
-    number = values[0] - step * int(loop.value(sites[0]))
-    bases = [Term(literal(number), lambda _: number, ATOM), *(t for t in known if loop.text not in _words(t.text))]
-    for term in bases:
-        if term.text == "0" and step > 0:
-            text = product
-        else:
-            text = f"{term.operand(6)} {'+' if step > 0 else '-'} {product}"
-        if step == 1 and term.text.isdecimal() and term.text != "0":
-            text = f"{product} + {term.text}"
-
-        def value(site: Site, term: Term = term) -> int:
-            return int(term.value(site)) + step * int(loop.value(site))
-
-        found = Term(text, value, 6)
-        if fits(found, values, sites):
-            return found
-    return None
-
-
-def _pair(a: Term, b: Term, values: Sequence[int], sites: Sequence[Site]) -> Term | None:
-    """a + b, a - b, a * b."""
-    for found in (
-        Term(f"{a.operand(6)} + {b.operand(7)}", lambda site: a.value(site) + b.value(site), 6),
-        Term(f"{a.operand(6)} - {b.operand(7)}", lambda site: a.value(site) - b.value(site), 6),
-        Term(f"{a.operand(7)} * {b.operand(8)}", lambda site: a.value(site) * b.value(site), 7),
-    ):
-        if fits(found, values, sites):
-            return found
-    return None
