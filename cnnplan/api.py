@@ -36,11 +36,9 @@ def build(
     else:
         planned = plan(spec, variables=variables, input_size=input_size)
     try:
-        import torch  # noqa: F401 - the emitted source needs it
+        from cnnplan.runtime.build import build as build_graph
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
-    from cnnplan.runtime.build import build as build_graph
-
     return build_graph(planned.graph)
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnplan.diagnostics import Diagnostic, Report
-    from cnnplan.planning import Plan, YamlText
+    from cnnplan.overrides import YamlText
+    from cnnplan.planning import Plan
     from cnnplan.render.styled import Styled
 
 
@@ -65,7 +66,7 @@ class Loaded(NamedTuple):
 
 def variables(given: Sequence[str] | None) -> dict[str, YamlText]:
     """`--set NAME=VALUE …` as a dict of YAML texts."""
-    from cnnplan.planning import YamlText
+    from cnnplan.overrides import YamlText
 
     found = {}
     for text in given or ():

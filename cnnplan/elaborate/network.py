@@ -162,6 +162,9 @@ def _sizes(given: Input, variables: Names, report: Report) -> list[tuple[int, ..
     if found is UNKNOWN or not isinstance(shape, list):
         return []
     rank, node = len(shape) - 1, given.sizes.node
+    if rank == 0:
+        report.add("Y911", f"input '{given.name}' is a vector: it has no spatial size", node, help="remove `sizes`")
+        return []
     if not isinstance(found, list) or len(found) > MAX_SIZES:
         message = f"`sizes` is a list of at most {MAX_SIZES} spatial sizes, not {describe(found)}"
         report.add("Y911", message, node)

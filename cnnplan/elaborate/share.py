@@ -12,7 +12,6 @@ from cnnplan.elaborate.state import Outcome, Use
 from cnnplan.graph import Copy, Node, Scope, Step
 from cnnplan.names import REFERENCES
 from cnnplan.ops.base import Inline, Shape
-from cnnplan.render.numbers import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,10 +133,10 @@ class _Replay:
         first, *others = step.copies
         flags = around if len(around) == len(first.inputs) else around[:1] * len(first.inputs)
         inputs = tuple(v if kept else self.values.get(v, v) for v, kept in zip(first.inputs, flags, strict=True))
-        before = dict(self.values)
+        before = {v: self.values[v] for v in first.inputs if v in self.values}
         self.values.update((v, v) for v, kept in zip(first.inputs, flags, strict=True) if kept)
         again = self.copy(first, inputs)
-        self.values.update((v, before[v]) for v in first.inputs if v in before)
+        self.values.update(before)
         return Step(step.item, (again, *map(self.copy, others)))
 
     def is_around(self, reference: Reference) -> bool:
@@ -214,7 +213,7 @@ class _Replay:
             name,
             help=f"feed it {before}, as in its first run"
             if len(before) == 1 or before.channels == now.channels
-            else f"feed it {plural(before.channels, 'channel')}",
+            else f"feed it {before.channels} channel{'s' * (before.channels != 1)}",
             related=[Related(f"its first run takes {before}, this one {now}", first.item.key.start)],
         )
         raise _Stopped

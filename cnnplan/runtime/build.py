@@ -9,11 +9,11 @@ from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from torch import nn  # noqa: TC002 - the emitted source needs torch: here its absence shows
+
 from cnnplan.emit import Source, emit
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from cnnplan.graph import Graph
 
 KEPT = 256

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import cnnplan
-from tests.language.helpers import net, plan
+from tests.language.helpers import blames, net, plan
 
 CONV = "- conv: {out_channels: 4, kernel_size: 3, stride: 2}"
 NETWORKS = {
@@ -78,3 +78,8 @@ def test_variables_that_are_set_hold_for_all_sizes() -> None:
     text = text.replace("[3, 8, 8]", "{shape: [3, 8, 8], sizes: [5]}")
     assert not plan(text).diagnostics
     assert [d.code for d in plan(text, variables={"k": 7}).diagnostics] == ["S018"]
+
+
+def test_a_vector_has_no_sizes() -> None:
+    head = "cnnplan: 1\nname: net\ninput: {shape: [3], sizes: «[4]}\n"
+    blames(net("- relu", head=head), "Y911")

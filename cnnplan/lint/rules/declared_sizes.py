@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cnnplan.diagnostics import Related, Report
+from cnnplan.diagnostics import Related, Report, TooManyFindings
 from cnnplan.elaborate import elaborate
 from cnnplan.lint.base import Finding, Rule
 from cnnplan.ops.base import Shape
@@ -44,7 +44,10 @@ class DeclaredSizes(Rule):
         for given in graph.spec.inputs:
             for index, size in enumerate(graph.sizes.get(given.name, ())):
                 report = Report("")
-                other = elaborate(graph.spec, report, graph.overrides, {given.name: size})
+                try:
+                    other = elaborate(graph.spec, report, graph.overrides, {given.name: size})
+                except TooManyFindings:
+                    other = None
                 why = _refusal(report) if other is None else _difference(graph, other)
                 if why is None or given.sizes is None:
                     continue
