@@ -34,6 +34,35 @@ if TYPE_CHECKING:
     from cnnplan.spec import Spec
 
 
+class Reach:
+    """The receptive fields of a graph, computed when one is first asked for."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @cached_property
+    def fields(self) -> dict[Value, Fields]:
+        """Of every value."""
+        from cnnplan.analyses.field import fields
+
+        with no_collection():
+            return fields(self.graph)
+
+    def of(self, value: Value) -> ReceptiveField | None:
+        """Of one value."""
+        from cnnplan.analyses.field import receptive_field
+
+        return receptive_field(value, self.graph, self.fields)
+
+    @property
+    def last(self) -> ReceptiveField | None:
+        """Of the last value that still has local paths; None where there is none."""
+        from cnnplan.analyses.field import last_local
+
+        value = last_local(self.graph, self.fields)
+        return self.of(value) if value else None
+
+
 class Layer(NamedTuple):
     """One layer of the plan: a row of the table.
 
@@ -43,7 +72,7 @@ class Layer(NamedTuple):
 
     node: Node
     work: Work
-    plan: Plan
+    reach: Reach
 
     @property
     def name(self) -> str:
@@ -96,7 +125,7 @@ class Layer(NamedTuple):
     @property
     def receptive_field(self) -> ReceptiveField | None:
         """What a unit of its output depends on, through local paths; None without a spatial input."""
-        return self.plan.field_of(self.node.output)
+        return self.reach.of(self.node.output)
 
     def __repr__(self) -> str:
         return f"<Layer {self.name}: {self.op}, {self.output}, {self.parameters:,} parameters, {self.macs:,} MACs>"
@@ -116,6 +145,7 @@ class Plan:
         self.path = path
         self.batch = batch
         self._report = report
+        self._reach = Reach(graph)
 
     @property
     def name(self) -> str:
@@ -130,7 +160,7 @@ class Plan:
         """The layers in the order they run."""
         with no_collection():
             found = zip(self.graph.nodes, work(self.graph), strict=True)
-            return tuple(Layer(node, done, self) for node, done in found)
+            return tuple(Layer(node, done, self._reach) for node, done in found)
 
     @cached_property
     def parameters(self) -> int:
@@ -156,26 +186,10 @@ class Plan:
         """Floating point operations for one sample: 2 · macs and the elementwise work."""
         return sum(layer.flops for layer in self.layers)
 
-    @cached_property
-    def _fields(self) -> dict[Value, Fields]:
-        from cnnplan.analyses.field import fields
-
-        with no_collection():
-            return fields(self.graph)
-
-    def field_of(self, value: Value) -> ReceptiveField | None:
-        """The receptive field of a value of the graph."""
-        from cnnplan.analyses.field import receptive_field
-
-        return receptive_field(value, self.graph, self._fields)
-
     @property
     def receptive_field(self) -> ReceptiveField | None:
         """That of the last value that still has local paths; None where there is none."""
-        from cnnplan.analyses.field import last_local
-
-        value = last_local(self.graph, self._fields)
-        return self.field_of(value) if value else None
+        return self._reach.last
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

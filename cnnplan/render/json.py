@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from cnnplan.analyses.field import ReceptiveField
     from cnnplan.diagnostics import Diagnostic
+    from cnnplan.graph import Graph
     from cnnplan.planning import Layer, Plan
 
 FORMAT_VERSION = "1.0"
@@ -50,7 +51,7 @@ def spec(path: str, name: str | None, plan: Plan | None, diagnostics: Sequence[D
         }
     else:
         out |= {"inputs": None, "outputs": None, "totals": None}
-    out |= {"memory": None, "receptive_field": field(plan.receptive_field, plan) if plan else None}
+    out |= {"memory": None, "receptive_field": field(plan.receptive_field, plan.graph) if plan else None}
     out["layers"] = [layer(x) for x in plan.layers] if plan else None
     out["diagnostics"] = [d.as_dict() for d in diagnostics]
     return out
@@ -69,7 +70,7 @@ def layer(found: Layer) -> dict[str, Any]:
         "macs": found.macs,
         "flops": found.flops,
         "saved_bytes": None,
-        "receptive_field": field(found.receptive_field, found.plan),
+        "receptive_field": field(found.receptive_field, found.reach.graph),
     }
     if len(node.outputs) > 1:
         out["outputs"] = [list(shape) for shape in found.outputs]
@@ -86,7 +87,7 @@ def layer(found: Layer) -> dict[str, Any]:
     return out
 
 
-def field(found: ReceptiveField | None, plan: Plan) -> dict[str, Any] | None:
+def field(found: ReceptiveField | None, graph: Graph) -> dict[str, Any] | None:
     """A receptive field: null for what is not local, with the reason where that is another."""
     if found is None:
         return None
@@ -97,7 +98,7 @@ def field(found: ReceptiveField | None, plan: Plan) -> dict[str, Any] | None:
         "start": list(found.start) if local else None,
         "min_size": list(found.min_size) if local else None,
     }
-    if len(plan.graph.inputs) > 1:
+    if len(graph.inputs) > 1:
         out["input"] = found.input
     if found.is_global:
         out["global"] = True
