@@ -9,7 +9,7 @@ the extra `torch`.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnnplan.emit.calls import helper_text, inline_text, module_text
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Inline, Module, Op, Shape
-from cnnplan.ops.window import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 BATCH = 2
 _BYTES = {"float32": 4, "int64": 8, "activation": 4, "mask": 4}
@@ -68,14 +67,12 @@ def _make(rule: Module, namespace: dict[str, Any]) -> nn.Module:
     return made
 
 
-def agrees_with_torch(op: Op, *shapes: Shape, interpolates: bool = False, field: bool = True) -> bool:
+def agrees_with_torch(op: Op, *shapes: Shape) -> bool:
     """Assert that every rule of `op` says what torch does, for inputs of these shapes.
 
     Args:
         op: the operation.
         shapes: of one sample of each input; of `like` behind them.
-        interpolates: probe the field with gradients, since a weight of exactly 0 times NaN is NaN.
-        field: compare the field; false where padding repeats inputs, which `windows` leaves out.
 
     Returns:
         Whether the operation accepts the inputs; torch must accept and refuse the same ones.
@@ -98,8 +95,7 @@ def agrees_with_torch(op: Op, *shapes: Shape, interpolates: bool = False, field:
     runner = Runner(op, shapes)
     _compare_results(op, shapes, expected, runner)
     _compare_saved(op, shapes, runner)
-    if field and all(s.rank for s in expected) and shapes[0].rank:
-        _compare_field(op, shapes, runner, interpolates)
+    _compare_reads(op, shapes, runner)
     return True
 
 
@@ -150,49 +146,74 @@ def _compare_saved(op: Op, shapes: Sequence[Shape], runner: Runner) -> None:
     assert found == (declared.inputs, declared.output, planned), ("saved", found, declared, planned)
 
 
-def _compare_field(op: Op, shapes: Sequence[Shape], runner: Runner, interpolates: bool) -> None:
-    """Every output unit reads exactly the inputs of its windows."""
+Place: TypeAlias = "tuple[Collection[int], ...]"
+"""Units of an input, by axis, channels first."""
+
+
+def _compare_reads(op: Op, shapes: Sequence[Shape], runner: Runner) -> None:
+    """Every unit and every channel of each output reads exactly what its windows say of each input."""
     runner = runner.double().eval()
-    windows = op.windows(*shapes)
-    size = shapes[0].spatial
-    reached = _by_gradient(runner, shapes) if interpolates else _by_nan(runner, shapes)
-    out = reached.shape[len(size) :]
-    for unit in itertools.product(*map(range, out)):
-        sets: list[set[int]] = [set(range(n)) for n in size]
-        for axis, (window, o) in enumerate(zip(windows, unit, strict=True)):
-            if window != WHOLE:
-                source = axis if window.source is None else window.source
-                sets[source] &= set(window.reads(o, size[source]))
-        expected = torch.zeros(size, dtype=torch.bool)
-        for position in itertools.product(*sets):
-            expected[position] = True
-        found = reached[(slice(None),) * len(size) + unit]
-        assert torch.equal(found, expected), ("field", unit, found.nonzero().tolist(), sets)
+    with torch.no_grad():
+        for parameter in runner.parameters():
+            parameter.uniform_(0.5, 1.5)
+    probe = _by_derivative if op.interpolates() else _by_nan
+    for index in range(len(shapes) - op.refers * (len(shapes) > 1)):
+        for place in _places(shapes[index]):
+            for port, reached in enumerate(probe(runner, shapes, index, place)):
+                expected = _reading(op, shapes, index, port, place)
+                if op.bounds(*shapes):  # the channels behind it are not those in front of it
+                    reached, expected = reached.any(0), expected.any(0)
+                if op.bounds(*shapes) == "all" or (op.bounds(*shapes) and len(place[0]) == 1):
+                    assert not (reached & ~expected).any(), ("reads", index, port, place)
+                else:
+                    assert torch.equal(reached, expected), ("reads", index, port, place, reached.tolist())
+
+
+def _places(shape: Shape) -> Iterator[Place]:
+    """Each unit of each axis, with all of the other axes; and up to twelve single positions."""
+    whole = tuple(map(range, shape))
+    for axis, size in enumerate(shape):
+        for unit in range(size):
+            yield (*whole[:axis], (unit,), *whole[axis + 1 :])
+    positions = list(itertools.product(*map(range, shape.spatial)))
+    for position in positions[:: max(1, len(positions) // 12)]:
+        yield (whole[0], *((unit,) for unit in position))
+
+
+def _reading(op: Op, shapes: Sequence[Shape], index: int, port: int, place: Place) -> Tensor:
+    """Which units of an output read something at a place of an input."""
+    x, y = shapes[index], op.outputs(*shapes)[port]
+    expected = torch.ones(y, dtype=torch.bool)
+    for axis, (window, size) in enumerate(zip(op.reads(index, port, *shapes), y, strict=True)):
+        source = axis if axis == 0 or window.source is None else window.source + 1
+        if source >= len(x) or not window.phases:
+            continue
+        inside = set(place[source])
+        mask = torch.tensor([not inside.isdisjoint(window.reads(o, x[source])) for o in range(size)])
+        expected &= mask.view([size if i == axis else 1 for i in range(len(y))])
+    return expected
 
 
 @torch.no_grad()
-def _by_nan(runner: Runner, shapes: Sequence[Shape]) -> Tensor:
-    """[*input positions, *output positions]: where a NaN arrives. No weight can hide it."""
-    first = shapes[0]
-    others = [torch.ones(BATCH, *shape, dtype=torch.float64) for shape in shapes[1:]]
-    rows = []
-    for position in range(first.numel // first.channels):
-        probe = torch.ones(BATCH, first.channels, first.numel // first.channels, dtype=torch.float64)
-        probe[:, :, position] = torch.nan
-        y = _tuple(runner(probe.view(BATCH, *first), *others))[0]
-        rows.append(y[0].isnan().any(0))
-    return torch.stack(rows).view(*first.spatial, *y.shape[2:])
+def _by_nan(runner: Runner, shapes: Sequence[Shape], index: int, place: Place) -> list[Tensor]:
+    """Where NaNs at a place arrive, in each output. No weight can hide them."""
+    xs = [torch.ones(BATCH, *shape, dtype=torch.float64) for shape in shapes]
+    xs[index].masked_fill_(_mask(shapes[index], place), torch.nan)
+    return [y[0].isnan() for y in _tuple(runner(*xs))]
 
 
-def _by_gradient(runner: Runner, shapes: Sequence[Shape]) -> Tensor:
-    """The same by gradients: interpolation weights below 1e-9 count as none."""
-    first = shapes[0]
-    x = torch.ones(1, *first, dtype=torch.float64, requires_grad=True)
-    others = [torch.ones(1, *shape, dtype=torch.float64) for shape in shapes[1:]]
-    y = _tuple(runner(x, *others))[0]
-    flat = y.sum(1).reshape(-1)
-    rows = []
-    for unit in flat:
-        (gradient,) = torch.autograd.grad(unit, x, retain_graph=True)
-        rows.append(gradient.abs().sum((0, 1)) > 1e-9)
-    return torch.stack(rows, -1).view(*first.spatial, *y.shape[2:])
+def _by_derivative(runner: Runner, shapes: Sequence[Shape], index: int, place: Place) -> list[Tensor]:
+    """The same by derivatives: a weight of 0 times NaN would be NaN. Weights below 1e-9 count as none."""
+    xs = tuple(torch.ones(1, *shape, dtype=torch.float64) for shape in shapes)
+    direction = [torch.zeros_like(x) for x in xs]
+    direction[index].uniform_(0.5, 1.5).mul_(_mask(shapes[index], place))
+    _, derivative = torch.autograd.functional.jvp(runner, xs, tuple(direction))  # type: ignore[no-untyped-call]
+    return [d[0].abs() > 1e-9 for d in _tuple(derivative)]
+
+
+def _mask(shape: Shape, place: Place) -> Tensor:
+    mask = torch.ones(shape, dtype=torch.bool)
+    for axis, units in enumerate(place):
+        inside = torch.tensor([unit in units for unit in range(shape[axis])])
+        mask &= inside.view([-1 if i == axis else 1 for i in range(len(shape))])
+    return mask

@@ -18,10 +18,12 @@ from functools import lru_cache
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnplan.ops.window import FIRST, POINTWISE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cnnplan.graph import Graph, Node, Value
+    from cnnplan.graph import Graph, Value
     from cnnplan.ops.window import Window
 
 MAX_PHASES = 1_024
@@ -79,20 +81,20 @@ class Axis(NamedTuple):
             meet, whose hull is no span.
         least: the smallest span of a single path.
         is_global: whether some path sees the whole axis.
-        is_known: whether no local path has more phases than are followed.
+        unknown: why the spans of local paths are not known; "" where they are.
         aligned: whether the paths that met have the same centres.
     """
 
     spans: tuple[Span, ...]
     least: Span | None
     is_global: bool = False
-    is_known: bool = True
+    unknown: str = ""
     aligned: bool = True
 
     @property
     def span(self) -> Span | None:
         """The span of all local paths together, where it is one."""
-        return self.spans[0] if len(self.spans) == 1 and self.is_known else None
+        return self.spans[0] if len(self.spans) == 1 and not self.unknown else None
 
 
 class Field(NamedTuple):
@@ -111,6 +113,8 @@ Fields = tuple["Field | None", ...]
 """For each input of the network; None where the value does not depend on it."""
 
 NOWHERE = Axis((), None, True)
+TOO_LONG = f"its field repeats after more than {MAX_PHASES:,} units"
+JOINED = "its units come from different values"
 
 
 def fields(graph: Graph) -> dict[Value, Fields]:
@@ -122,43 +126,50 @@ def fields(graph: Graph) -> dict[Value, Fields]:
         found[value] = tuple(Field(axes) if i == index else None for i in range(count))
     known: dict[Any, tuple[Window, ...]] = {}
     for node in graph.nodes:
-        key = (id(node.op), node.shapes)
-        windows = known.get(key)
-        if windows is None:
-            windows = known[key] = node.op.windows(*node.shapes)
-        entering = [_through(found[value], value, node, windows) for value in node.inputs]
-        leaving = entering[0] if len(entering) == 1 else tuple(map(_merged, zip(*entering, strict=True)))
-        for output in node.outputs:
+        for port, output in enumerate(node.outputs):
+            entering, read = [], []
+            for index, value in enumerate(node.inputs):
+                key = (id(node.op), node.shapes, index, port)
+                windows = known.get(key)
+                if windows is None:
+                    windows = known[key] = node.op.reads(index, port, *node.shapes)[1:]
+                entering.append(_through(found[value], value.shape.rank, windows))
+                read.append(windows)
+            if len(read) == 1:
+                found[output] = entering[0]
+                continue
+            leaving = tuple(map(_merged, zip(*entering, strict=True)))
+            if any(windows != read[0] for windows in read) and (joined := _joined(read)):
+                leaving = tuple(field and _without_spans(field, joined) for field in leaving)
             found[output] = leaving
     return found
 
 
-def _through(fields: Fields, value: Value, node: Node, windows: Sequence[Window]) -> Fields:
-    """The fields behind an operation, through one of its inputs."""
-    rank = value.shape.rank
-    broadcast = [
-        len(node.inputs) > 1 and axis < rank and size > 1 and value.shape.spatial[axis] == 1
-        for axis, size in enumerate(node.output.shape.spatial)
-    ]
-    if not any(broadcast) and len(windows) == rank and all(map(_is_point, windows)):
+def _joined(read: Sequence[Sequence[Window]]) -> list[int]:
+    """The axes along which values are put one behind the other: a unit comes from one of them."""
+    along = enumerate(zip(*read, strict=True))
+    return [axis for axis, windows in along if len({window for window in windows if window != FIRST}) > 1]
+
+
+def _without_spans(field: Field, joined: Sequence[int]) -> Field:
+    axes = enumerate(field.axes)
+    return field._replace(axes=tuple(a._replace(spans=(), unknown=JOINED) if i in joined else a for i, a in axes))
+
+
+def _through(fields: Fields, rank: int, windows: Sequence[Window]) -> Fields:
+    """The fields behind an operation, through one of its inputs, which has `rank` axes."""
+    if len(windows) == rank and all(window is POINTWISE or window == POINTWISE for window in windows):
         return fields
-    return tuple(field and _behind(field, windows, rank, broadcast) for field in fields)
+    return tuple(field and _behind(field, windows, rank) for field in fields)
 
 
-def _is_point(window: Window) -> bool:
-    """Whether unit o reads unit o alone."""
-    return window.advance == 1 and window.phases == (range(1),) and window.source is None
-
-
-def _behind(field: Field, windows: Sequence[Window], rank: int, broadcast: Sequence[bool]) -> Field:
+def _behind(field: Field, windows: Sequence[Window], rank: int) -> Field:
     axes = []
     everywhere = field.is_global
     for index, window in enumerate(windows):
         source = index if window.source is None else window.source
         if source >= rank or not window.phases:
             axes.append(NOWHERE)
-        elif broadcast[index]:
-            axes.append(_constant(field.axes[source]))
         else:
             axes.append(_slid(field.axes[source], window))
     if not windows:
@@ -169,18 +180,8 @@ def _behind(field: Field, windows: Sequence[Window], rank: int, broadcast: Seque
 def _slid(axis: Axis, window: Window) -> Axis:
     spans = [composed(span, window) for span in axis.spans]
     least = composed(axis.least, window) if axis.least else None
-    known = axis.is_known and all(spans)
-    return Axis(tuple(s for s in spans if s), least, axis.is_global, known, axis.aligned)
-
-
-def _constant(axis: Axis) -> Axis:
-    """An axis of one unit that is broadcast: every unit depends on what that unit does."""
-
-    def fixed(span: Span) -> Span:
-        low, high = span.at(0)
-        return Span(span.axis, 0, (low,), (high,))
-
-    return axis._replace(spans=tuple(map(fixed, axis.spans)), least=axis.least and fixed(axis.least))
+    unknown = axis.unknown or ("" if all(spans) else TOO_LONG)
+    return Axis(tuple(s for s in spans if s), least, axis.is_global, unknown, axis.aligned)
 
 
 @lru_cache(maxsize=8192)
@@ -251,7 +252,7 @@ def _united(axes: Sequence[Axis]) -> Axis:
         local,
         least,
         any(axis.is_global for axis in axes),
-        all(axis.is_known for axis in axes),
+        next((axis.unknown for axis in axes if axis.unknown), ""),
         aligned and len(local) <= 1,
     )
 
@@ -330,8 +331,8 @@ def receptive_field(value: Value, graph: Graph, found: Mapping[Value, Fields]) -
 
 
 def _why_unknown(axis: Axis) -> str:
-    if not axis.is_known:
-        return f"its field repeats after more than {MAX_PHASES:,} units"
+    if axis.unknown:
+        return axis.unknown
     strides = " and ".join(str(span.stride) for span in axis.spans)
     return f"paths of strides {strides} meet" if len(axis.spans) > 1 else ""
 

@@ -44,6 +44,7 @@ class Activation(Op):
     """An activation without arguments; `row` says which."""
 
     group: ClassVar[str] = "activation"
+    own_channels: ClassVar[bool] = True
     row: ClassVar[Row]
 
     def flops(self, *xs: Shape) -> int:

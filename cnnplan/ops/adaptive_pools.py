@@ -25,6 +25,7 @@ from cnnplan.ops.window import Adaptive, Window
 
 class _AdaptivePool(Op):
     group: ClassVar[str] = "pooling"
+    own_channels: ClassVar[bool] = True
     target: ClassVar[str]
 
     output_size: Spatial = Field(description="spatial size of the output")

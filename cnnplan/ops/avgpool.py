@@ -20,6 +20,7 @@ class AvgPool(Op):
 
     kind: ClassVar[str] = "avgpool"
     group: ClassVar[str] = "pooling"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - kernel_size) / stride) + 1; ceil with ceil_mode",
         "flops": "prod(output) * prod(kernel_size)",

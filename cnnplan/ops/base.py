@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.window import POINTWISE, Window
+from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 MAX_ELEMENTS = 2**63 - 1
 
@@ -143,6 +143,8 @@ class Op(BaseModel):
     """Whether it has an argument `like`: a value whose size it takes, behind its input."""
     inline: ClassVar[bool] = False
     """Whether torch runs it as an expression alone, never as a module."""
+    own_channels: ClassVar[bool] = False
+    """Whether each output channel reads the input's channel of the same number alone."""
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     """The dtypes it takes; its output has the dtype of its first input."""
 
@@ -177,6 +179,26 @@ class Op(BaseModel):
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         """Which inputs an output unit reads, one `Window` for each spatial axis of the output."""
         return (POINTWISE,) * xs[0].rank
+
+    def channels(self, *xs: Shape) -> Window:
+        """Which channels of the input an output channel reads: all of them, unless the operation says less."""
+        return POINTWISE if self.own_channels else WHOLE
+
+    def reads(self, index: int, port: int, *xs: Shape) -> tuple[Window, ...]:
+        """What output `port` reads of input `index`: channels first, then along each spatial axis."""
+        return (self.channels(*xs), *self.windows(*xs))
+
+    def bounds(self, *xs: Shape) -> str:
+        """Where `reads` is only a bound of what is read, because axes are mixed.
+
+        "": nowhere; "parts": where less than all channels are asked for; "channels": in the channels
+        that are read; "all": wherever less than the whole output is asked for.
+        """
+        return ""
+
+    def interpolates(self) -> bool:
+        """Whether torch may weigh units that are not read with 0, or with nearly 0."""
+        return False
 
     def saved(self, *xs: Shape) -> Saved:
         """What autograd keeps for the backward pass, in training, where all inputs need gradients."""

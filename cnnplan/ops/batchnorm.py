@@ -18,6 +18,7 @@ class BatchNorm(Op):
 
     kind: ClassVar[str] = "batchnorm"
     group: ClassVar[str] = "normalization"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "2 * channels: weight and bias",

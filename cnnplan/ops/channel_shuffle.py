@@ -8,6 +8,7 @@ from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Module, Op, Shape, require_spatial
 from cnnplan.ops.conv import divisors
 from cnnplan.ops.fields import Size
+from cnnplan.ops.window import Window
 
 
 class ChannelShuffle(Op):
@@ -34,6 +35,10 @@ class ChannelShuffle(Op):
                 assume=x,
             )
         return x
+
+    def channels(self, *xs: Shape) -> Window:
+        apart = xs[0].channels // self.groups
+        return Window(1, tuple(range(group * apart, group * apart + 1) for group in range(self.groups)))
 
     def torch(self, *xs: Shape) -> Module:
         return Module("nn.ChannelShuffle", (Argument("groups", self.groups),))

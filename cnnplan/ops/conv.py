@@ -9,7 +9,7 @@ from cnnplan.errors import ShapeError
 from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Shape
 from cnnplan.ops.fields import Flag, Padding, PaddingMode, Size, Spatial
 from cnnplan.ops.sliding import check_padding_mode, maps, pad_module, slid, slide, symmetric
-from cnnplan.ops.window import Sliding, Window
+from cnnplan.ops.window import Sliding, Window, grouped
 
 
 class Conv(Op):
@@ -71,7 +71,10 @@ class Conv(Op):
         return 2 * self.macs(*xs) + (self.output(*xs).numel if self.bias else 0)
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
-        return maps(self.sliding(xs[0]))
+        return maps(self.sliding(xs[0]), "" if self.padding_mode == "zeros" else self.padding_mode)
+
+    def channels(self, *xs: Shape) -> Window:
+        return grouped(xs[0].channels, self.out_channels, self.groups)
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

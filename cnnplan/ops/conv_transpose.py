@@ -21,7 +21,7 @@ from cnnplan.ops.base import (
 )
 from cnnplan.ops.conv import divisors
 from cnnplan.ops.fields import Flag, Size, Spatial, Spatial0
-from cnnplan.ops.window import Spread, Window
+from cnnplan.ops.window import Spread, Window, grouped
 
 
 class ConvTranspose(Op):
@@ -101,6 +101,9 @@ class ConvTranspose(Op):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return tuple(w.window for w in self.spread(xs[0]))
+
+    def channels(self, *xs: Shape) -> Window:
+        return grouped(xs[0].channels, self.out_channels, self.groups)
 
     def saved(self, *xs: Shape) -> Saved:
         return INPUT

@@ -21,6 +21,7 @@ class Crop(Op):
 
     kind: ClassVar[str] = "crop"
     group: ClassVar[str] = "shape"
+    own_channels: ClassVar[bool] = True
     inline: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "size, or the size of `like`; starts at (input - output) // 2"}
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "int64")

@@ -58,6 +58,9 @@ class DepthwiseConv(Op):
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return self.conv(*xs).windows(*xs)
 
+    def channels(self, *xs: Shape) -> Window:
+        return self.conv(*xs).channels(*xs)
+
     def saved(self, *xs: Shape) -> Saved:
         return self.conv(*xs).saved(*xs)
 

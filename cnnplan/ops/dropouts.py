@@ -10,6 +10,7 @@ from cnnplan.ops.fields import Probability
 
 class _Dropout(Op):
     group: ClassVar[str] = "regularization"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "the input's shape", "flops": "0: nothing happens in evaluation"}
 
     p: Probability = Field(0.5, description="probability of a zero")

@@ -27,5 +27,8 @@ class Flatten(Op):
     def is_view(self, *xs: Shape) -> bool:
         return True
 
+    def bounds(self, *xs: Shape) -> str:
+        return "parts"
+
     def torch(self, *xs: Shape) -> Module:
         return Module("nn.Flatten")

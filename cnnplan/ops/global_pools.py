@@ -22,6 +22,7 @@ _FLATTEN = Module("nn.Flatten")
 
 class _GlobalPool(Op):
     group: ClassVar[str] = "pooling"
+    own_channels: ClassVar[bool] = True
     target: ClassVar[str]
 
     keepdim: Flag = Field(False, description="keep the spatial axes, with size 1")

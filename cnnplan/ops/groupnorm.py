@@ -8,7 +8,7 @@ from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
 from cnnplan.ops.conv import divisors
 from cnnplan.ops.fields import Epsilon, Flag, Size
-from cnnplan.ops.window import WHOLE, Window
+from cnnplan.ops.window import WHOLE, Window, grouped
 
 
 class GroupNorm(Op):
@@ -50,6 +50,9 @@ class GroupNorm(Op):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return (WHOLE,) * xs[0].rank
+
+    def channels(self, *xs: Shape) -> Window:
+        return grouped(xs[0].channels, xs[0].channels, self.num_groups)
 
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("mean and inverse deviation", 2 * self.num_groups, "float32"),))

@@ -13,6 +13,7 @@ class Identity(Op):
 
     kind: ClassVar[str] = "identity"
     group: ClassVar[str] = "shape"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "the input's shape"}
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "int64")
 

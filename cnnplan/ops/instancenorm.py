@@ -7,7 +7,7 @@ from pydantic import Field
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, require_spatial
 from cnnplan.ops.fields import Epsilon, Flag, Probability
-from cnnplan.ops.window import WHOLE, Window
+from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 
 class InstanceNorm(Op):
@@ -18,6 +18,7 @@ class InstanceNorm(Op):
 
     kind: ClassVar[str] = "instancenorm"
     group: ClassVar[str] = "normalization"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "none; 2 * channels with affine",
@@ -56,7 +57,7 @@ class InstanceNorm(Op):
         return (8 if self.affine else 6) * xs[0].numel
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
-        return (WHOLE,) * xs[0].rank
+        return (POINTWISE if self.track_running_stats else WHOLE,) * xs[0].rank
 
     def saved(self, *xs: Shape) -> Saved:
         c = xs[0].channels

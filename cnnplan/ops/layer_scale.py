@@ -15,6 +15,7 @@ class LayerScale(Op):
     """
 
     kind: ClassVar[str] = "layer_scale"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "channels",

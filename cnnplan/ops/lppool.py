@@ -20,6 +20,7 @@ class LpPool(Op):
 
     kind: ClassVar[str] = "lppool"
     group: ClassVar[str] = "pooling"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size - kernel_size) / stride) + 1; ceil with ceil_mode",
         "flops": "prod(output) * 2 * prod(kernel_size): powers, sums and the root",

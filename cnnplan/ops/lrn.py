@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, require_spatial
 from cnnplan.ops.fields import Number, Size
+from cnnplan.ops.window import Sliding, Window
 
 
 class Lrn(Op):
@@ -34,6 +35,9 @@ class Lrn(Op):
 
     def flops(self, *xs: Shape) -> int:
         return xs[0].numel * (self.size + 4)
+
+    def channels(self, *xs: Shape) -> Window:
+        return Sliding(self.size, before=self.size // 2).window
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

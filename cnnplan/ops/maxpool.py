@@ -19,6 +19,7 @@ class MaxPool(Op):
 
     kind: ClassVar[str] = "maxpool"
     group: ClassVar[str] = "pooling"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - dilation * (kernel_size - 1) - 1) / stride) + 1; ceil with ceil_mode",
         "flops": "prod(output) * (prod(kernel_size) - 1) comparisons",

@@ -8,7 +8,7 @@ from cnnplan.errors import ShapeError
 from cnnplan.ops.base import NOTHING, Argument, Inline, Kept, Op, Saved, Shape, axes, check_elements
 from cnnplan.ops.fields import Integer
 from cnnplan.ops.softmaxes import axis_of
-from cnnplan.ops.window import POINTWISE, Window
+from cnnplan.ops.window import FIRST, POINTWISE, Window, shifted
 
 
 class Merge(Op):
@@ -44,6 +44,7 @@ class Elementwise(Merge):
     """An elementwise merge; `row` says which."""
 
     row: ClassVar[Row]
+    own_channels: ClassVar[bool] = True
 
     def output(self, *xs: Shape) -> Shape:
         first = xs[0]
@@ -83,6 +84,9 @@ class Elementwise(Merge):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return (POINTWISE,) * self.output(*xs).rank
+
+    def reads(self, index: int, port: int, *xs: Shape) -> tuple[Window, ...]:
+        return tuple(FIRST if n == 1 < size else POINTWISE for n, size in zip(xs[index], self.output(*xs), strict=True))
 
     def saved(self, *xs: Shape) -> Saved:
         if not self.row.keeps_inputs:
@@ -140,6 +144,11 @@ class Concat(Merge):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return (POINTWISE,) * self.output(*xs).rank
+
+    def reads(self, index: int, port: int, *xs: Shape) -> tuple[Window, ...]:
+        axis = axis_of(self.kind, self.axis, xs[0])
+        start = self.offsets(*xs)[index]
+        return tuple(shifted(-start) if i == axis else POINTWISE for i in range(len(xs[0])))
 
     def offsets(self, *xs: Shape) -> tuple[int, ...]:
         """Where each input starts along the joined axis."""

@@ -21,6 +21,7 @@ class Pad(Op):
 
     kind: ClassVar[str] = "pad"
     group: ClassVar[str] = "shape"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "size + before + after along each axis"}
 
     padding: Padding = Field(
@@ -51,7 +52,8 @@ class Pad(Op):
         )
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
-        return tuple(shifted(-s.before) for s in self.sides(xs[0]))
+        beyond = "" if self.mode == "constant" else self.mode
+        return tuple(shifted(-s.before, beyond) for s in self.sides(xs[0]))
 
     def saved(self, *xs: Shape) -> Saved:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING

@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Inline, Op, Shape, axes
 from cnnplan.ops.fields import integer, refuse
-from cnnplan.ops.window import WHOLE, Window
+from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 
 def _axes(value: object) -> tuple[int, ...]:
@@ -52,6 +52,12 @@ class Permute(Op):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return tuple(Window(1, (range(1),), axis - 1) if axis else WHOLE for axis in self.axes[1:])
+
+    def channels(self, *xs: Shape) -> Window:
+        return WHOLE if self.axes[0] else POINTWISE
+
+    def bounds(self, *xs: Shape) -> str:
+        return "all" if self.axes[0] else ""
 
     def is_view(self, *xs: Shape) -> bool:
         return True

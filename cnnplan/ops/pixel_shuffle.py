@@ -40,6 +40,9 @@ class PixelShuffle(Op):
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return (Window(1, (range(1),) * self.upscale_factor),) * 2
 
+    def bounds(self, *xs: Shape) -> str:
+        return "channels"
+
     def torch(self, *xs: Shape) -> Module:
         return module("nn.PixelShuffle", ("upscale_factor", self.upscale_factor))
 

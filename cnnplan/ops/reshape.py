@@ -59,6 +59,12 @@ class Reshape(Op):
         shape = self.output(x)
         return ((POINTWISE if shape.spatial == x.spatial else WHOLE),) * shape.rank
 
+    def channels(self, *xs: Shape) -> Window:
+        return POINTWISE if self.output(*xs) == xs[0] else WHOLE
+
+    def bounds(self, *xs: Shape) -> str:
+        return "" if self.output(*xs) == xs[0] else "all"
+
     def is_view(self, *xs: Shape) -> bool:
         return True
 

@@ -27,7 +27,7 @@ class Slice(Op):
     start: Integer = Field(0, description="first entry")
     stop: Integer | None = Field(None, description="entry behind the last; the end by default")
 
-    def bounds(self, x: Shape) -> tuple[int, int, int]:
+    def bounds_of(self, x: Shape) -> tuple[int, int, int]:
         axis = axis_of(self.kind, self.axis, x)
         n = x[axis]
         for name, value in (("start", self.start), ("stop", self.stop)):
@@ -48,19 +48,23 @@ class Slice(Op):
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
-        axis, start, stop = self.bounds(x)
+        axis, start, stop = self.bounds_of(x)
         return Shape((*x[:axis], stop - start, *x[axis + 1 :]))
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         (x,) = xs
-        axis, start, _ = self.bounds(x)
+        axis, start, _ = self.bounds_of(x)
         return tuple(shifted(start) if axis == i + 1 else POINTWISE for i in range(x.rank))
+
+    def channels(self, *xs: Shape) -> Window:
+        axis, start, _ = self.bounds_of(xs[0])
+        return POINTWISE if axis else shifted(start)
 
     def is_view(self, *xs: Shape) -> bool:
         return True
 
     def torch(self, *xs: Shape) -> Inline:
-        axis, _, _ = self.bounds(*xs)
+        axis, _, _ = self.bounds_of(*xs)
         before = ":, " * (axis + 1)
         start = Argument("start", "" if self.start == 0 else str(self.start))
         stop = Argument("stop", "" if self.stop is None else str(self.stop))

@@ -70,9 +70,9 @@ def slid(kind: str, windows: tuple[Sliding, ...], x: Shape, channels: int) -> Sh
     return check_elements(kind, Shape((channels, *sizes)))
 
 
-def maps(windows: tuple[Sliding, ...]) -> tuple[Window, ...]:
-    """The index maps of the windows."""
-    return tuple(w.window for w in windows)
+def maps(windows: tuple[Sliding, ...], beyond: str = "") -> tuple[Window, ...]:
+    """The index maps of the windows; `beyond` is the padding mode that repeats the input's own units."""
+    return tuple(w.window._replace(beyond=beyond) if beyond else w.window for w in windows)
 
 
 def symmetric(windows: tuple[Sliding, ...]) -> bool:

@@ -25,6 +25,9 @@ class _Softmax(Op):
         axis = axis_of(self.kind, self.axis, x)
         return tuple(WHOLE if axis == i + 1 else POINTWISE for i in range(x.rank))
 
+    def channels(self, *xs: Shape) -> Window:
+        return POINTWISE if axis_of(self.kind, self.axis, xs[0]) else WHOLE
+
     def saved(self, *xs: Shape) -> Saved:
         return OUTPUT
 

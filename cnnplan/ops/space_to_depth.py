@@ -43,5 +43,8 @@ class SpaceToDepth(Op):
         r = self.downscale_factor
         return (Window(r, (range(r),)),) * 2
 
+    def bounds(self, *xs: Shape) -> str:
+        return "parts"
+
     def torch(self, *xs: Shape) -> Module:
         return module("nn.PixelUnshuffle", ("downscale_factor", self.downscale_factor))

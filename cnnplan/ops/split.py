@@ -77,14 +77,11 @@ class Split(Op):
     def output(self, *xs: Shape) -> Shape:
         return self.outputs(*xs)[0]
 
-    def windows(self, *xs: Shape) -> tuple[Window, ...]:
-        return (POINTWISE,) * xs[0].rank
-
-    def offsets(self, x: Shape, port: int) -> tuple[Window, ...]:
-        """The windows of output `port`: parts of a spatial axis start further on."""
+    def reads(self, index: int, port: int, *xs: Shape) -> tuple[Window, ...]:
+        (x,) = xs
         axis = axis_of(self.kind, self.axis, x)
         start = sum(self.sizes(x)[:port])
-        return tuple(shifted(start) if axis == i + 1 else POINTWISE for i in range(x.rank))
+        return tuple(shifted(start) if i == axis else POINTWISE for i in range(len(x)))
 
     def is_view(self, *xs: Shape) -> bool:
         return True

@@ -16,6 +16,7 @@ class StochasticDepth(Op):
 
     kind: ClassVar[str] = "stochastic_depth"
     group: ClassVar[str] = "regularization"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "the input's shape", "flops": "0: nothing happens in evaluation"}
 
     p: Probability = Field(description="probability that a sample is dropped")

@@ -56,6 +56,7 @@ class Upsample(Op):
 
     kind: ClassVar[str] = "upsample"
     group: ClassVar[str] = "unpooling and resizing"
+    own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor(size * scale_factor), size, or the size of `like`",
         "flops": "prod(output) * 3 (linear), 7 (bilinear), 15 (trilinear) or 31 (bicubic); 0 for nearest",
@@ -130,6 +131,9 @@ class Upsample(Op):
         else:
             scales = [Fraction(n, o) for n, o in zip(x.spatial, out, strict=True)]
         return tuple(Resize(self.mode, s, self.align_corners).window for s in scales)
+
+    def interpolates(self) -> bool:
+        return not self.mode.startswith("nearest")
 
     def torch(self, *xs: Shape) -> Module | Inline:
         how = self.options("mode")

@@ -9,6 +9,7 @@ Source: Dumoulin & Visin 2016, arXiv:1603.07285; Araujo, Norris & Sim 2019,
 doi:10.23915/distill.00021; the documentation of torch.nn.
 """
 
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor, gcd
@@ -22,6 +23,8 @@ class Window(NamedTuple):
         advance: how far the read inputs move from one period of output units to the next.
         phases: for each unit of a period, the inputs read relative to `advance` · period.
         source: the input's spatial axis that is read; None = the same as the output's.
+        beyond: what is read beyond the ends of the input: "" = nothing of it, or its own units, by
+            the padding modes "reflect", "replicate" and "circular".
 
     `WHOLE` stands for an axis that is read from end to end by every unit.
     """
@@ -29,27 +32,93 @@ class Window(NamedTuple):
     advance: int
     phases: tuple[range, ...]
     source: int | None = None
+    beyond: str = ""
 
-    def reads(self, unit: int, size: int) -> range:
+    def reads(self, unit: int, size: int) -> Collection[int]:
         """The inputs that `unit` reads, padding left out, where the input has `size` units."""
         if not self.phases:
             return range(size)
         period, phase = divmod(unit, len(self.phases))
         taps = self.phases[phase]
         start, step = taps.start + self.advance * period, taps.step
-        stop = min(taps.stop + self.advance * period, size)
+        stop = taps.stop + self.advance * period
+        if self.beyond:
+            return {folded(index, size, self.beyond) for index in range(start, stop, step)}
         if start < 0:
             start += -(start // step) * step
-        return range(start, max(start, stop), step)
+        return range(start, max(start, min(stop, size)), step)
+
+    def units(self, out: int, size: int) -> int:
+        """The inputs that any of several units reads: both are sets, with bit i for unit i.
+
+        Args:
+            out: the output units.
+            size: how many units the input has.
+        """
+        whole = (1 << size) - 1
+        if not self.phases:
+            return whole if out else 0
+        found = 0
+        lowest = min((taps.start for taps in self.phases if taps), default=0)
+        shift = max(0, -lowest)
+        for phase, taps in enumerate(self.phases):
+            first = _stepped(out, phase, len(self.phases), self.advance)
+            for tap in taps if first else ():
+                found |= first << (tap + shift)
+        inside = (found >> shift) & whole
+        if self.beyond:
+            for index in _bits(found & ((1 << shift) - 1)):
+                inside |= 1 << folded(index - shift, size, self.beyond)
+            for index in _bits(found >> (shift + size)):
+                inside |= 1 << folded(index + size, size, self.beyond)
+        return inside
+
+
+def _stepped(units: int, phase: int, period: int, advance: int) -> int:
+    """The units phase + period · q as the set of all advance · q."""
+    if period == 1 and advance == 1:
+        return units
+    found = 0
+    for unit in _bits(units):
+        if unit % period == phase:
+            found |= 1 << (unit // period * advance)
+    return found
+
+
+def _bits(units: int) -> Iterator[int]:
+    """The members of a set of units, in order."""
+    text = bin(units)[:1:-1]
+    at = text.find("1")
+    while at >= 0:
+        yield at
+        at = text.find("1", at + 1)
+
+
+def folded(index: int, size: int, beyond: str) -> int:
+    """The input unit that a padding mode puts at a place before the first or behind the last unit."""
+    if beyond == "circular":
+        return index % size
+    if beyond == "reflect":
+        return -index if index < 0 else 2 * (size - 1) - index if index >= size else index
+    return min(max(index, 0), size - 1)
 
 
 POINTWISE = Window(1, (range(1),))
 WHOLE = Window(0, ())
+FIRST = Window(0, (range(1),))
+"""A unit that is broadcast."""
 
 
-def shifted(by: int) -> Window:
+def shifted(by: int, beyond: str = "") -> Window:
     """Output unit o reads input o + by: padding (by < 0), cropping, slicing."""
-    return Window(1, (range(by, by + 1),))
+    return Window(1, (range(by, by + 1),), None, beyond)
+
+
+def grouped(inputs: int, outputs: int, groups: int) -> Window:
+    """Channels in groups that do not see each other: an output reads all inputs of its group."""
+    if groups == 1:
+        return WHOLE
+    return Window(inputs // groups, (range(inputs // groups),) * (outputs // groups))
 
 
 class Sliding(NamedTuple):

@@ -192,7 +192,7 @@ def test_nothing_outside_the_field_is_read(spec: Spec) -> None:
         for value in node.outputs:
             (field,) = found[value]
             for axis, units in zip(field.axes if field else (), counted[value], strict=True):
-                if axis.is_global or not axis.is_known:
+                if axis.is_global or axis.unknown:
                     continue
                 for unit, read in enumerate(units):
                     intervals = [span.at(unit) for span in axis.spans]
@@ -310,4 +310,4 @@ def test_long_periods_are_not_followed() -> None:
     graph = plan(net(items, head="cnnplan: 1\nname: net\ninput: [1, 4]\n")).graph
     ((field,),) = [fields(graph)[value] for value in graph.outputs.values()]
     assert field
-    assert not field.axes[0].is_known
+    assert field.axes[0].unknown

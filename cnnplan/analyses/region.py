@@ -1,0 +1,217 @@
+"""Which input units does one unit of a layer see? Exactly, each of them.
+
+A `Box` is a set of units along each axis, channels first; a unit sees a union of boxes. They are
+followed backwards from the unit through every layer, clipped to the real extent of every map, so
+that padding between the layers, holes of dilated convolutions and the border are exact, and
+channels that a `slice` or a `split` leaves out are left out.
+
+    region = seen(value, (3, 4), graph)[0]      # one for each input of the network
+    region.interval(0)                          # first and last row
+    region.count(0)                             # how many rows
+
+Where the operations mix axes (`reshape`), a region is a bound: `exact` says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cnnplan.graph import Graph, Node, Value
+    from cnnplan.ops.base import Shape
+    from cnnplan.ops.window import Window
+
+MAX_BOXES = 128
+"""More boxes than this are put into one around them, which is no longer exact."""
+
+
+class Box(NamedTuple):
+    """Units along each axis, channels first: sets with bit i for unit i.
+
+    `loose`: what is seen is only bounded: "" in no axis, "channels" in the channels, "all".
+    """
+
+    axes: tuple[int, ...]
+    loose: str = ""
+
+
+class Region(NamedTuple):
+    """The units of a value that a unit sees: those of any of its boxes.
+
+    Attributes:
+        shape: of the value.
+        boxes: none where nothing of it is seen.
+        exact: whether every unit is seen; else the region is a bound.
+    """
+
+    shape: Shape
+    boxes: tuple[Box, ...]
+
+    @property
+    def exact(self) -> bool:
+        return all(box.loose != "all" for box in self.boxes)
+
+    def along(self, axis: int) -> int:
+        """The units along a spatial axis, from 0, as a set with bit i for unit i."""
+        found = 0
+        for box in self.boxes:
+            found |= box.axes[axis + 1]
+        return found
+
+    def interval(self, axis: int) -> tuple[int, int] | None:
+        """The first and the last unit along a spatial axis; None where nothing is seen."""
+        units = self.along(axis)
+        return ((units & -units).bit_length() - 1, units.bit_length() - 1) if units else None
+
+    def count(self, axis: int) -> int:
+        """How many units along a spatial axis are seen."""
+        return self.along(axis).bit_count()
+
+    @property
+    def positions(self) -> int:
+        """How many positions are seen, channels left out."""
+        spatial = {box.axes[1:] for box in self.boxes}
+        if len(spatial) == 1:
+            (only,) = spatial
+            return _product(only)
+        return sum(
+            _product(rest) * weight
+            for weight, rest in _strips(spatial, len(self.shape) - 1)  # each strip has units that are alike
+        )
+
+    def sees(self, place: Sequence[int]) -> bool:
+        """Whether any of these units is seen: a set of units for each spatial axis."""
+        return any(all(box.axes[i + 1] & units for i, units in enumerate(place)) for box in self.boxes)
+
+
+def _product(sets: Iterable[int]) -> int:
+    total = 1
+    for units in sets:
+        total *= units.bit_count()
+    return total
+
+
+def _strips(spatial: Iterable[tuple[int, ...]], rank: int) -> Iterable[tuple[int, tuple[int, ...]]]:
+    """Disjoint boxes with the same union: how many units of the first axis, and the rest."""
+    boxes = list(spatial)
+    if rank == 1:
+        union = 0
+        for (units,) in boxes:
+            union |= units
+        yield union.bit_count(), ()
+        return
+    groups: dict[tuple[int, ...], int] = {}
+    everything = 0
+    for box in boxes:
+        everything |= box[0]
+    while everything:
+        low = everything & -everything
+        inside = tuple(i for i, box in enumerate(boxes) if box[0] & low)
+        alike = everything
+        for i, box in enumerate(boxes):
+            alike &= box[0] if i in inside else ~box[0]
+        groups[inside] = alike.bit_count()
+        everything &= ~alike
+    for inside, count in groups.items():
+        for weight, rest in _strips([boxes[i][1:] for i in inside], rank - 1):
+            yield count * weight, rest
+
+
+def seen(value: Value, unit: Sequence[int], graph: Graph, *, local: bool = False) -> tuple[Region, ...]:
+    """What a unit of a value, all its channels together, sees of each input of the network.
+
+    Args:
+        value: the output of a layer, or an input.
+        unit: its index along each spatial axis.
+        graph: the network.
+        local: leave out the paths through operations that read a whole axis.
+    """
+    start = Box((_whole(value.shape.channels), *(1 << index for index in unit)))
+    asked: dict[Value, list[Box]] = {value: [start]}
+    last = value.node.index if value.node else -1
+    for node in reversed(graph.nodes[: last + 1]):
+        for port, output in enumerate(node.outputs):
+            boxes = asked.pop(output, None) if output is not value or node.index == last else None
+            if boxes:
+                _behind(node, port, _fewer(boxes), asked, local)
+    return tuple(Region(given.shape, tuple(_fewer(asked.get(given, [])))) for given in graph.inputs)
+
+
+def _behind(node: Node, port: int, boxes: Sequence[Box], asked: dict[Value, list[Box]], local: bool) -> None:
+    """What an operation reads for these boxes of one of its outputs."""
+    bounds = node.op.bounds(*node.shapes)
+    output = node.outputs[port].shape
+    for index, value in enumerate(node.inputs):
+        windows = node.op.reads(index, port, *node.shapes)
+        if local and (len(windows) < len(value.shape) or not all(window.phases for window in windows[1:])):
+            continue
+        found = (_read(box, windows, value.shape, output, bounds) for box in boxes)
+        asked.setdefault(value, []).extend(box for box in found if box)
+
+
+def _read(box: Box, windows: Sequence[Window], shape: Shape, output: Shape, bounds: str) -> Box | None:
+    """The units of an input that a box of the output reads."""
+    axes = [_whole(size) for size in shape]
+    for axis, (window, units) in enumerate(zip(windows, box.axes, strict=True)):
+        source = axis if axis == 0 or window.source is None else window.source + 1
+        if window.phases and source < len(axes):
+            axes[source] &= window.units(units, shape[source])
+            if not axes[source]:
+                return None
+    loose = box.loose
+    if bounds == "channels" and loose != "all":
+        loose = "channels"
+    elif bounds == "parts" and (loose or box.axes[0] != _whole(output.channels)):
+        loose = "all"
+    elif bounds == "all" and (loose or any(u != _whole(n) for u, n in zip(box.axes, output, strict=True))):
+        loose = "all"
+    elif loose == "channels" and not windows[0].phases:
+        loose = ""  # every channel is read, whichever they are
+    elif loose == "channels" and windows[0].advance == 1 and shape.channels != output.channels:
+        loose = "all"  # a part of the channels: perhaps none of those that are read
+    return Box(tuple(axes), loose)
+
+
+def _whole(size: int) -> int:
+    return (1 << size) - 1
+
+
+def _fewer(boxes: Sequence[Box]) -> list[Box]:
+    """The same units in fewer boxes: without those inside others, and joined where they differ along one axis."""
+    found = list(dict.fromkeys(boxes))
+    changed = len(found) > 1
+    while changed:
+        changed = False
+        for i, box in enumerate(found):
+            for j in range(i + 1, len(found)):
+                joined = _joined(box, found[j])
+                if joined:
+                    found[i] = joined
+                    del found[j]
+                    changed = True
+                    break
+            if changed:
+                break
+    if len(found) > MAX_BOXES:
+        axes = list(found[0].axes)
+        for box in found[1:]:
+            axes = [a | b for a, b in zip(axes, box.axes, strict=True)]
+        found = [Box(tuple(axes), "all")]
+    return found
+
+
+def _joined(a: Box, b: Box) -> Box | None:
+    """One box for the units of two, where there is one."""
+    if a.loose != b.loose:
+        return None
+    differ = [i for i, (p, q) in enumerate(zip(a.axes, b.axes, strict=True)) if p != q]
+    if len(differ) == 1:
+        axis = differ[0]
+        return a._replace(axes=(*a.axes[:axis], a.axes[axis] | b.axes[axis], *a.axes[axis + 1 :]))
+    if all(p | q == p for p, q in zip(a.axes, b.axes, strict=True)):
+        return a
+    if all(p | q == q for p, q in zip(a.axes, b.axes, strict=True)):
+        return b
+    return None
