@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from cnnplan.analyses.work import Work, work
 from cnnplan.diagnostics import Report, TooManyFindings
@@ -27,11 +27,17 @@ from cnnplan.source import MAX_BYTES, decode, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cnnplan.analyses.effective import Spread
     from cnnplan.analyses.field import Fields, ReceptiveField
+    from cnnplan.analyses.paths import Paths
+    from cnnplan.analyses.region import Sight
+    from cnnplan.analyses.taps import Comb
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Graph, Node, Value
     from cnnplan.ops.base import Shape
     from cnnplan.spec import Spec
+
+T = TypeVar("T")
 
 
 class Reach:
@@ -48,19 +54,55 @@ class Reach:
         with no_collection():
             return fields(self.graph)
 
+    @cached_property
+    def _spreads(self) -> Mapping[Value, Sequence[Paths[Spread | str | None] | None]]:
+        from cnnplan.analyses.effective import spreads
+
+        with no_collection():
+            return spreads(self.graph)
+
+    @cached_property
+    def _combs(self) -> Mapping[Value, Sequence[Paths[Comb | str | None] | None]]:
+        from cnnplan.analyses.taps import combs
+
+        with no_collection():
+            return combs(self.graph)
+
     def of(self, value: Value) -> ReceptiveField | None:
         """Of one value."""
         from cnnplan.analyses.field import receptive_field
 
         return receptive_field(value, self.graph, self.fields)
 
+    def effective_size(self, value: Value) -> tuple[float | None, ...]:
+        """The estimated effective field along each axis, never more than the field itself."""
+        field = self.of(value)
+        if field is None:
+            return ()
+        axes = self._axes(self._spreads[value], field)
+        pairs = zip(axes, field.size, strict=True)
+        return tuple(None if axis is None or size is None else min(axis.size, float(size)) for axis, size in pairs)
+
+    def coverage(self, value: Value) -> tuple[float | None, ...]:
+        """The share of its field that a unit reads, along each axis; less than 1 where it has holes."""
+        field = self.of(value)
+        if field is None:
+            return ()
+        return tuple(axis and float(axis.coverage) for axis in self._axes(self._combs[value], field))
+
+    def _axes(self, several: Sequence[Paths[T | str | None] | None], field: ReceptiveField) -> list[T | None]:
+        """What is known of each axis, for the input that the field is about."""
+        index = [given.name for given in self.graph.inputs].index(field.input)
+        paths = several[index]
+        assert paths
+        return [None if isinstance(axis, str) else axis for axis in paths.axes]
+
     @property
-    def last(self) -> ReceptiveField | None:
-        """Of the last value that still has local paths; None where there is none."""
+    def last_value(self) -> Value | None:
+        """The last value that still has local paths; None where there is none."""
         from cnnplan.analyses.field import last_local
 
-        value = last_local(self.graph, self.fields)
-        return self.of(value) if value else None
+        return last_local(self.graph, self.fields)
 
 
 class Layer(NamedTuple):
@@ -127,6 +169,32 @@ class Layer(NamedTuple):
         """What a unit of its output depends on, through local paths; None without a spatial input."""
         return self.reach.of(self.node.output)
 
+    @property
+    def effective_size(self) -> tuple[float | None, ...]:
+        """An estimate, at initialization, of how much of its field a unit uses along each axis.
+
+        Source: Luo et al. 2016, arXiv:1701.04128.
+        """
+        return self.reach.effective_size(self.node.output)
+
+    @property
+    def coverage(self) -> tuple[float | None, ...]:
+        """The share of its field that a unit reads, along each axis; 1 where it has no holes."""
+        return self.reach.coverage(self.node.output)
+
+    def sees(self, unit: int | Sequence[int]) -> Sight:
+        """What a unit of its output sees of the network's inputs, exactly: every unit, clipped to their extent.
+
+        Args:
+            unit: its index along each spatial axis, from 0.
+
+        Raises:
+            UsageError: the output has no such unit.
+        """
+        from cnnplan.analyses.region import sight
+
+        return sight(self.node.output, (unit,) if isinstance(unit, int) else unit, self.reach.graph)
+
     def __repr__(self) -> str:
         return f"<Layer {self.name}: {self.op}, {self.output}, {self.parameters:,} parameters, {self.macs:,} MACs>"
 
@@ -138,6 +206,7 @@ class Plan:
         graph: the network.
         path: where the spec was read; "<text>" for text and dicts.
         batch: the batch size that memory is planned for.
+        reach: what units see.
     """
 
     def __init__(self, graph: Graph, report: Report, path: str, batch: int = 1) -> None:
@@ -145,7 +214,7 @@ class Plan:
         self.path = path
         self.batch = batch
         self._report = report
-        self._reach = Reach(graph)
+        self.reach = Reach(graph)
 
     @property
     def name(self) -> str:
@@ -160,7 +229,7 @@ class Plan:
         """The layers in the order they run."""
         with no_collection():
             found = zip(self.graph.nodes, work(self.graph), strict=True)
-            return tuple(Layer(node, done, self._reach) for node, done in found)
+            return tuple(Layer(node, done, self.reach) for node, done in found)
 
     @cached_property
     def parameters(self) -> int:
@@ -189,7 +258,8 @@ class Plan:
     @property
     def receptive_field(self) -> ReceptiveField | None:
         """That of the last value that still has local paths; None where there is none."""
-        return self._reach.last
+        value = self.reach.last_value
+        return self.reach.of(value) if value else None
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

@@ -161,12 +161,15 @@ def _compare_reads(op: Op, shapes: Sequence[Shape], runner: Runner) -> None:
         for place in _places(shapes[index]):
             for port, reached in enumerate(probe(runner, shapes, index, place)):
                 expected = _reading(op, shapes, index, port, place)
-                if op.bounds(*shapes):  # the channels behind it are not those in front of it
-                    reached, expected = reached.any(0), expected.any(0)
-                if op.bounds(*shapes) == "all" or (op.bounds(*shapes) and len(place[0]) == 1):
-                    assert not (reached & ~expected).any(), ("reads", index, port, place)
+                bounds = op.bounds(*shapes)
+                if bounds:  # the channels behind it are not those in front of it
+                    found, expected = reached.any(0), expected.any(0)
                 else:
-                    assert torch.equal(reached, expected), ("reads", index, port, place, reached.tolist())
+                    found = reached
+                if bounds == "all" or (bounds and len(place[0]) == 1):
+                    assert not (found & ~expected).any(), ("reads", index, port, place)
+                else:
+                    assert torch.equal(found, expected), ("reads", index, port, place, found.tolist())
 
 
 def _places(shape: Shape) -> Iterator[Place]:

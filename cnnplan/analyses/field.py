@@ -16,12 +16,12 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd, lcm
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from cnnplan.ops.window import FIRST, POINTWISE
+from cnnplan.analyses.paths import Paths, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnnplan.graph import Graph, Value
     from cnnplan.ops.window import Window
@@ -97,91 +97,57 @@ class Axis(NamedTuple):
         return self.spans[0] if len(self.spans) == 1 and not self.unknown else None
 
 
-class Field(NamedTuple):
-    """How a value depends on an input of the network.
+Field: TypeAlias = "Paths[Axis]"
+"""How a value depends on an input of the network."""
 
-    Attributes:
-        axes: one for each spatial axis of the value.
-        is_global: whether some path sees the whole input.
-    """
-
-    axes: tuple[Axis, ...]
-    is_global: bool = False
-
-
-Fields = tuple["Field | None", ...]
+Fields: TypeAlias = "tuple[Field | None, ...]"
 """For each input of the network; None where the value does not depend on it."""
 
-NOWHERE = Axis((), None, True)
 TOO_LONG = f"its field repeats after more than {MAX_PHASES:,} units"
 JOINED = "its units come from different values"
 
 
 def fields(graph: Graph) -> dict[Value, Fields]:
     """The field of every value of the network."""
-    found: dict[Value, Fields] = {}
-    count = len(graph.inputs)
-    for index, value in enumerate(graph.inputs):
-        axes = tuple(Axis((span,), span) for span in (Span(a, 1, (0,), (0,)) for a in range(value.shape.rank)))
-        found[value] = tuple(Field(axes) if i == index else None for i in range(count))
-    known: dict[Any, tuple[Window, ...]] = {}
-    for node in graph.nodes:
-        for port, output in enumerate(node.outputs):
-            entering, read = [], []
-            for index, value in enumerate(node.inputs):
-                key = (id(node.op), node.shapes, index, port)
-                windows = known.get(key)
-                if windows is None:
-                    windows = known[key] = node.op.reads(index, port, *node.shapes)[1:]
-                entering.append(_through(found[value], value.shape.rank, windows))
-                read.append(windows)
-            if len(read) == 1:
-                found[output] = entering[0]
-                continue
-            leaving = tuple(map(_merged, zip(*entering, strict=True)))
-            if any(windows != read[0] for windows in read) and (joined := _joined(read)):
-                leaving = tuple(field and _without_spans(field, joined) for field in leaving)
-            found[output] = leaving
-    return found
+    return follow(graph, _Fields())
 
 
-def _joined(read: Sequence[Sequence[Window]]) -> list[int]:
-    """The axes along which values are put one behind the other: a unit comes from one of them."""
-    along = enumerate(zip(*read, strict=True))
-    return [axis for axis, windows in along if len({window for window in windows if window != FIRST}) > 1]
+class _Fields:
+    """Spans through windows, and their hulls where paths meet."""
 
+    nowhere = Axis((), None, True)
 
-def _without_spans(field: Field, joined: Sequence[int]) -> Field:
-    axes = enumerate(field.axes)
-    return field._replace(axes=tuple(a._replace(spans=(), unknown=JOINED) if i in joined else a for i, a in axes))
+    def start(self, axis: int) -> Axis:
+        span = Span(axis, 1, (0,), (0,))
+        return Axis((span,), span)
 
+    def through(self, known: Axis, window: Window) -> Axis:
+        spans = [composed(span, window) for span in known.spans]
+        least = composed(known.least, window) if known.least else None
+        unknown = known.unknown or ("" if all(spans) else TOO_LONG)
+        return Axis(tuple(s for s in spans if s), least, known.is_global, unknown, known.aligned)
 
-def _through(fields: Fields, rank: int, windows: Sequence[Window]) -> Fields:
-    """The fields behind an operation, through one of its inputs, which has `rank` axes."""
-    if len(windows) == rank and all(window is POINTWISE or window == POINTWISE for window in windows):
-        return fields
-    return tuple(field and _behind(field, windows, rank) for field in fields)
+    def united(self, several: Sequence[Axis], channels: Sequence[int]) -> Axis:
+        if all(axis is several[0] for axis in several):
+            return several[0]
+        spans: dict[tuple[int, Fraction], Span] = {}
+        aligned = all(axis.aligned for axis in several)
+        for span in (span for axis in several for span in axis.spans):
+            key = (span.axis, span.stride)
+            if key in spans and spans[key] != span:
+                spans[key], same = _hull(spans[key], span)
+                aligned = aligned and same
+            spans.setdefault(key, span)
+        least = min((axis.least for axis in several if axis.least), key=lambda span: span.size, default=None)
+        unknown = next((axis.unknown for axis in several if axis.unknown), "")
+        everywhere = any(axis.is_global for axis in several)
+        return Axis(tuple(spans.values()), least, everywhere, unknown, aligned and len(spans) <= 1)
 
+    def joined(self, known: Axis) -> Axis:
+        return known._replace(spans=(), unknown=JOINED)
 
-def _behind(field: Field, windows: Sequence[Window], rank: int) -> Field:
-    axes = []
-    everywhere = field.is_global
-    for index, window in enumerate(windows):
-        source = index if window.source is None else window.source
-        if source >= rank or not window.phases:
-            axes.append(NOWHERE)
-        else:
-            axes.append(_slid(field.axes[source], window))
-    if not windows:
-        everywhere = everywhere or bool(field.axes)
-    return Field(tuple(axes), everywhere or any(axis.is_global for axis in axes))
-
-
-def _slid(axis: Axis, window: Window) -> Axis:
-    spans = [composed(span, window) for span in axis.spans]
-    least = composed(axis.least, window) if axis.least else None
-    unknown = axis.unknown or ("" if all(spans) else TOO_LONG)
-    return Axis(tuple(s for s in spans if s), least, axis.is_global, unknown, axis.aligned)
+    def is_global(self, known: Axis) -> bool:
+        return known.is_global
 
 
 @lru_cache(maxsize=8192)
@@ -226,37 +192,6 @@ def expanded(span: Span, period: int) -> Span:
     return Span(span.axis, span.advance * period // span.period, low, high)
 
 
-def _merged(found: Iterable[Field | None]) -> Field | None:
-    """The field of a value that depends on an input through several others."""
-    several = [field for field in found if field]
-    if not several:
-        return None
-    axes = tuple(map(_united, zip(*(field.axes for field in several), strict=True)))
-    return Field(axes, any(field.is_global for field in several))
-
-
-def _united(axes: Sequence[Axis]) -> Axis:
-    if all(axis is axes[0] for axis in axes):
-        return axes[0]
-    spans: dict[tuple[int, Fraction], Span] = {}
-    aligned = all(axis.aligned for axis in axes)
-    for span in (span for axis in axes for span in axis.spans):
-        key = (span.axis, span.stride)
-        if key in spans and spans[key] != span:
-            spans[key], same = _hull(spans[key], span)
-            aligned = aligned and same
-        spans.setdefault(key, span)
-    least = min((axis.least for axis in axes if axis.least), key=lambda span: span.size, default=None)
-    local = tuple(spans.values())
-    return Axis(
-        local,
-        least,
-        any(axis.is_global for axis in axes),
-        next((axis.unknown for axis in axes if axis.unknown), ""),
-        aligned and len(local) <= 1,
-    )
-
-
 def _hull(a: Span, b: Span) -> tuple[Span, bool]:
     """The smallest span around two of the same stride, and whether they have the same centres."""
     period = lcm(a.period, b.period)
@@ -290,6 +225,7 @@ class ReceptiveField(NamedTuple):
         start: the first input unit of unit 0; negative in padding.
         min_size: the size of the smallest single path.
         is_global: whether some path sees everything.
+        aligned: whether the paths that meet have the same centres.
         phases: the first and last input unit of each unit of a period, where that is longer than 1.
         unknown: why an axis has none.
     """
@@ -300,6 +236,7 @@ class ReceptiveField(NamedTuple):
     start: tuple[int | None, ...]
     min_size: tuple[int | None, ...]
     is_global: bool
+    aligned: bool
     phases: tuple[tuple[tuple[int, int], ...], ...]
     unknown: str = ""
 
@@ -325,6 +262,7 @@ def receptive_field(value: Value, graph: Graph, found: Mapping[Value, Fields]) -
         tuple(span and span.start for span in spans),
         tuple(axis.least and axis.least.size for axis in field.axes),
         field.is_global,
+        all(axis.aligned for axis in field.axes),
         tuple(tuple(zip(span.low, span.high, strict=True)) if span and span.period > 1 else () for span in spans),
         next(filter(None, map(_why_unknown, field.axes)), ""),
     )

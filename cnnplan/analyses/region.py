@@ -16,12 +16,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cnnplan.errors import UsageError
+from cnnplan.ops.base import AXES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cnnplan.graph import Graph, Node, Value
     from cnnplan.ops.base import Shape
     from cnnplan.ops.window import Window
+
+MAX_UNITS = 1 << 22
+"""Longer axes are not followed unit by unit."""
 
 MAX_BOXES = 128
 """More boxes than this are put into one around them, which is no longer exact."""
@@ -119,6 +125,70 @@ def _strips(spatial: Iterable[tuple[int, ...]], rank: int) -> Iterable[tuple[int
             yield count * weight, rest
 
 
+class Sight(NamedTuple):
+    """What one unit of a layer sees.
+
+    Attributes:
+        value: the layer's output.
+        unit: its index along each spatial axis.
+        regions: of each input of the network, through all paths.
+        local: the same through local paths alone.
+        wide: the layers on the way that read a whole axis, in the order they run.
+    """
+
+    value: Value
+    unit: tuple[int, ...]
+    regions: tuple[Region, ...]
+    local: tuple[Region, ...]
+    wide: tuple[Node, ...]
+
+
+def sight(value: Value, unit: Sequence[int], graph: Graph) -> Sight:
+    """What a unit of a value sees of every input.
+
+    Raises:
+        UsageError: the value has no such unit, or is too large to be followed unit by unit.
+    """
+    sizes = value.shape.spatial
+    if not sizes:
+        raise UsageError(f"'{value.name}' is a vector of {value.shape.channels}: it has no spatial axes to index")
+    if len(unit) != len(sizes):
+        raise UsageError(f"'{value.name}' is {value.shape}: a unit of it has {_indexes(len(sizes))}, not {len(unit)}")
+    for axis, index, size in zip(AXES.get(len(sizes), ()), unit, sizes, strict=False):
+        if not 0 <= index < size:
+            raise UsageError(f"unit {index} is outside the {axis} of '{value.name}' ({value.shape}): 0 to {size - 1:,}")
+    values = (v for node in graph.nodes for v in (*node.inputs, *node.outputs))
+    if (largest := max((n for v in values for n in v.shape), default=1)) > MAX_UNITS:
+        raise UsageError(f"an axis has {largest:,} units; at most {MAX_UNITS:,} are followed one by one")
+    regions = seen(value, unit, graph)
+    local = seen(value, unit, graph, local=True)
+    return Sight(value, tuple(unit), regions, local, tuple(_wide(value, graph)))
+
+
+def _indexes(n: int) -> str:
+    return "1 index" if n == 1 else f"{n} indexes"
+
+
+def _wide(value: Value, graph: Graph) -> list[Node]:
+    """The layers before a value that read a whole axis."""
+    needed = {value}
+    found = []
+    for node in reversed(graph.nodes):
+        for port, output in enumerate(node.outputs):
+            if output in needed:
+                needed.update(node.inputs)
+                reads = (node.op.reads(index, port, *node.shapes) for index in range(len(node.inputs)))
+                if any(is_wide(windows, v.shape) for windows, v in zip(reads, node.inputs, strict=True)):
+                    found.append(node)
+                break
+    return found[::-1]
+
+
+def is_wide(windows: Sequence[Window], shape: Shape) -> bool:
+    """Whether some spatial axis of an input is read from end to end."""
+    return len(windows) < len(shape) or not all(window.phases for window in windows[1:])
+
+
 def seen(value: Value, unit: Sequence[int], graph: Graph, *, local: bool = False) -> tuple[Region, ...]:
     """What a unit of a value, all its channels together, sees of each input of the network.
 
@@ -145,7 +215,7 @@ def _behind(node: Node, port: int, boxes: Sequence[Box], asked: dict[Value, list
     output = node.outputs[port].shape
     for index, value in enumerate(node.inputs):
         windows = node.op.reads(index, port, *node.shapes)
-        if local and (len(windows) < len(value.shape) or not all(window.phases for window in windows[1:])):
+        if local and is_wide(windows, value.shape):
             continue
         found = (_read(box, windows, value.shape, output, bounds) for box in boxes)
         asked.setdefault(value, []).extend(box for box in found if box)
@@ -160,18 +230,23 @@ def _read(box: Box, windows: Sequence[Window], shape: Shape, output: Shape, boun
             axes[source] &= window.units(units, shape[source])
             if not axes[source]:
                 return None
-    loose = box.loose
-    if bounds == "channels" and loose != "all":
-        loose = "channels"
-    elif bounds == "parts" and (loose or box.axes[0] != _whole(output.channels)):
-        loose = "all"
-    elif bounds == "all" and (loose or any(u != _whole(n) for u, n in zip(box.axes, output, strict=True))):
-        loose = "all"
-    elif loose == "channels" and not windows[0].phases:
-        loose = ""  # every channel is read, whichever they are
-    elif loose == "channels" and windows[0].advance == 1 and shape.channels != output.channels:
-        loose = "all"  # a part of the channels: perhaps none of those that are read
-    return Box(tuple(axes), loose)
+    return Box(tuple(axes), _looseness(box, windows[0], shape, output, bounds))
+
+
+def _looseness(box: Box, channels: Window, shape: Shape, output: Shape, bounds: str) -> str:
+    """Where a box that an operation reads for another is only a bound."""
+    if box.loose == "all":
+        return "all"
+    if bounds == "channels":
+        return "channels"
+    if bounds:
+        compared = 1 if bounds == "parts" else len(output)
+        part = any(units != _whole(n) for units, n in zip(box.axes[:compared], output[:compared], strict=True))
+        return "all" if part or box.loose else ""
+    if not box.loose or not channels.phases:
+        return ""  # where every channel is read, it does not matter which are asked for
+    # a part of the channels is perhaps none of those that are asked for
+    return "all" if channels.advance == 1 and shape.channels != output.channels else "channels"
 
 
 def _whole(size: int) -> int:

@@ -6,7 +6,7 @@ import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -17,7 +17,9 @@ from cnnplan.source import MAX_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cnnplan.analyses.region import Sight
     from cnnplan.diagnostics import Diagnostic
+    from cnnplan.planning import Plan
     from cnnplan.render.styled import Styled
 
 
@@ -28,6 +30,12 @@ class Format(StrEnum):
     concise = "concise"
     json = "json"
     markdown = "markdown"
+
+
+class Draw(StrEnum):
+    """What is drawn."""
+
+    field = "field"
 
 
 class FailOn(StrEnum):
@@ -53,6 +61,23 @@ def command(
     depth: Annotated[
         int | None, typer.Option("--depth", min=1, help="Levels of blocks to show; 1 = the top-level items.")
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", metavar="NAMES", help="Columns of the table, such as layer,output,field,stride,effective."
+        ),
+    ] = None,
+    draw: Annotated[
+        Draw | None, typer.Option("--draw", help="Draw how the receptive field grows with depth, below the table.")
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option("--unit", metavar="I,J", help="Print what this unit of a layer sees of the input, instead."),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", metavar="NAME", help="The layer of --unit; by default the last with spatial axes."),
+    ] = None,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="The level from which findings give exit code 1.")
     ] = FailOn.error,
@@ -66,11 +91,21 @@ def command(
     """Validate and analyze specs.
 
     For one spec: its layers, totals and findings. For several, or a directory: a line each, and the
-    findings. Exit code 0: clean; 1: findings, or a spec that is not valid; 2: wrong usage.
+    findings. With --unit: what one unit of a layer sees. Exit code 0: clean; 1: findings, or a spec
+    that is not valid; 2: wrong usage.
     """
+    from cnnplan.render.columns import chosen
+
+    view = View(format_, 64 if verbose and depth is None else depth, chosen(columns), draw, quiet, verbose, color)
+    if (columns or draw) and format_ not in (Format.table, Format.markdown):
+        raise UsageError(f"{'--columns' if columns else '--draw'} is for tables, not for --format {format_}")
+    if layer is not None and unit is None:
+        raise UsageError(f"--layer says whose --unit is meant: give that too, such as --unit 0,0 --layer {layer}")
     found: list[common.Loaded] = []
     unreadable: list[str] = []
     seen, left_out = expanded(paths)
+    if unit is not None and len(seen) > 1:
+        raise UsageError(f"--unit is about one spec, not {len(seen)}")
     for path in seen:
         try:
             data, name = common.read(path, stdin_filename)
@@ -82,14 +117,40 @@ def command(
         except UsageError as error:
             unreadable.append(f"{name}: {error}" if len(seen) > 1 else str(error))
     if found:
-        text = rendered(found, format_, 64 if verbose and depth is None else depth, quiet, verbose, color, output)
-        common.deliver(text, output)
+        sight = _sight(found[0].plan, unit, layer) if unit is not None and found[0].plan else None
+        common.deliver(rendered(found, view, sight, to_file=output is not None), output)
     if left_out and not quiet:
         names = f"{left_out[0]}{f' and {len(left_out) - 1} more' if len(left_out) > 1 else ''}"
         sys.stderr.write(f"left out, without a top-level `cnnplan:` key: {names}\n")
     for message in unreadable:
         sys.stderr.write(f"error: {message}\n")
     raise typer.Exit(2 if unreadable else status(found, fail_on))
+
+
+class View(NamedTuple):
+    """How results are shown: the options of those names."""
+
+    format: Format
+    depth: int | None
+    columns: Sequence[str] | None
+    draw: Draw | None
+    quiet: bool
+    verbose: bool
+    color: common.Color
+
+
+def _sight(plan: Plan, unit: str, layer: str | None) -> Sight:
+    """What `--unit 3,4 --layer NAME` asks for."""
+    parts = unit.replace("x", ",").split(",")
+    if not all(part.strip().isdecimal() and len(part) < 20 for part in parts):
+        raise UsageError(f"--unit takes an index for each spatial axis, such as 3,4, not '{unit}'")
+    if layer is None:
+        wanted = next((found for found in reversed(plan.layers) if found.output.rank), None)
+        if wanted is None:
+            raise UsageError(f"no layer of '{plan.name}' has spatial axes")
+    else:
+        wanted = plan.layer(layer)
+    return wanted.sees(tuple(map(int, parts)))
 
 
 def expanded(paths: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -153,28 +214,29 @@ def status(found: Sequence[common.Loaded], fail_on: FailOn) -> int:
     return int(any(d.severity in counted for loaded in found for d in loaded.diagnostics))
 
 
-def rendered(
-    found: Sequence[common.Loaded],
-    format_: Format,
-    depth: int | None,
-    quiet: bool,
-    verbose: bool,
-    color: common.Color,
-    output: Path | None,
-) -> str:
+def rendered(found: Sequence[common.Loaded], view: View, sight: Sight | None, to_file: bool) -> str:
     """The results as text."""
-    if format_ is Format.json:
+    if view.format is Format.json:
         from cnnplan.render import json
 
-        return json.document([json.spec(x.path, x.name, x.plan, x.diagnostics) for x in found])
-    shown = {x.path: [d for d in x.diagnostics if verbose or d.severity != "info"] for x in found}
-    if format_ is Format.concise:
+        return json.document([json.spec(x.path, x.name, x.plan, x.diagnostics, sight) for x in found])
+    shown = {x.path: [d for d in x.diagnostics if view.verbose or d.severity != "info"] for x in found}
+    if view.format is Format.concise:
         from cnnplan.render.findings import concise
 
-        return concise([d for x in found for d in shown[x.path]]) + ("" if quiet else "".join(map(_concise, found)))
-    if format_ is Format.markdown:
-        return _markdown(found, shown, depth, quiet)
-    return common.printed(_table(found, shown, depth, quiet), color, to_file=output is not None)
+        lines = "" if view.quiet else "".join(map(_concise, found))
+        return concise([d for x in found for d in shown[x.path]]) + lines + (_sight_line(found[0], sight))
+    if view.format is Format.markdown:
+        return _markdown(found, shown, view, sight)
+    return common.printed(_table(found, shown, view, sight), view.color, to_file)
+
+
+def _sight_line(loaded: common.Loaded, sight: Sight | None) -> str:
+    if sight is None or loaded.plan is None:
+        return ""
+    from cnnplan.render import sight as renderer
+
+    return f"{loaded.path}: {renderer.line(sight, loaded.plan)}\n"
 
 
 def _concise(loaded: common.Loaded) -> str:
@@ -188,27 +250,29 @@ def _concise(loaded: common.Loaded) -> str:
 
 
 def _markdown(
-    found: Sequence[common.Loaded], shown: dict[str, list[Diagnostic]], depth: int | None, quiet: bool
+    found: Sequence[common.Loaded], shown: dict[str, list[Diagnostic]], view: View, sight: Sight | None
 ) -> str:
     from cnnplan.render import markdown
 
     parts = []
-    if len(found) == 1 and found[0].plan and not quiet:
-        parts.append(markdown.plan_table(found[0].plan, depth))
-    elif len(found) > 1 and not quiet:
+    if sight and found[0].plan:
+        parts.append(f"{markdown.escaped(_sight_line(found[0], sight).strip())}\n")
+    elif len(found) == 1 and found[0].plan and not view.quiet:
+        parts.append(markdown.plan_table(found[0].plan, view.depth, view.columns))
+    elif len(found) > 1 and not view.quiet:
         parts.append(markdown.summary_table([(x.path, x.plan, shown[x.path]) for x in found]))
     parts.append(markdown.findings([d for x in found for d in shown[x.path]]))
     return "\n".join(part for part in parts if part)
 
 
 def _table(
-    found: Sequence[common.Loaded], shown: dict[str, list[Diagnostic]], depth: int | None, quiet: bool
+    found: Sequence[common.Loaded], shown: dict[str, list[Diagnostic]], view: View, sight: Sight | None
 ) -> Styled:
     from cnnplan.render import findings, table
     from cnnplan.render.styled import Styled
 
     out = Styled()
-    if len(found) > 1 and not quiet:
+    if len(found) > 1 and not view.quiet:
         width = max(len(x.path) for x in found)
         for loaded in found:
             said = findings.summary(shown[loaded.path])
@@ -219,10 +283,18 @@ def _table(
                 else table.failed(loaded.path, said, width)
             )
         out.add("\n")
-    elif not quiet and (plan := found[0].plan):
+    elif sight and (plan := found[0].plan):
+        from cnnplan.render import sight as renderer
+
+        out.extend(renderer.lines(sight, plan))
+    elif not view.quiet and (plan := found[0].plan):
         out.extend(table.heading(plan, common.columns()))
-        out.extend(table.table(plan, depth, common.columns()))
+        out.extend(table.table(plan, view.depth, common.columns(), view.columns))
         out.extend(table.totals(plan))
+        if view.draw is Draw.field:
+            from cnnplan.render.chart import growth
+
+            out.extend(growth(plan, common.columns()))
     for loaded in found:
         if shown[loaded.path]:
             lines = findings.split(loaded.text)

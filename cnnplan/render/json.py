@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
-    from cnnplan.analyses.field import ReceptiveField
+    from cnnplan.analyses.region import Sight
     from cnnplan.diagnostics import Diagnostic
-    from cnnplan.graph import Graph
-    from cnnplan.planning import Layer, Plan
+    from cnnplan.graph import Value
+    from cnnplan.planning import Layer, Plan, Reach
 
 FORMAT_VERSION = "1.0"
 
@@ -35,8 +35,10 @@ def document(specs: Sequence[dict[str, Any]]) -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
-def spec(path: str, name: str | None, plan: Plan | None, diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
-    """One spec: its numbers if it is valid, and its findings."""
+def spec(
+    path: str, name: str | None, plan: Plan | None, diagnostics: Sequence[Diagnostic], sight: Sight | None = None
+) -> dict[str, Any]:
+    """One spec: its numbers if it is valid, its findings, and what a unit sees where that is asked."""
     out: dict[str, Any] = {"path": path, "name": name, "valid": plan is not None}
     if plan:
         out["inputs"] = {v.name: list(v.shape) for v in plan.graph.inputs}
@@ -51,10 +53,35 @@ def spec(path: str, name: str | None, plan: Plan | None, diagnostics: Sequence[D
         }
     else:
         out |= {"inputs": None, "outputs": None, "totals": None}
-    out |= {"memory": None, "receptive_field": field(plan.receptive_field, plan.graph) if plan else None}
+    last = plan.reach.last_value if plan else None
+    out |= {"memory": None, "receptive_field": field(last, plan.reach) if plan and last else None}
     out["layers"] = [layer(x) for x in plan.layers] if plan else None
+    if plan and sight:
+        out["unit"] = unit(sight, plan)
     out["diagnostics"] = [d.as_dict() for d in diagnostics]
     return out
+
+
+def unit(found: Sight, plan: Plan) -> dict[str, Any]:
+    """What one unit sees of each input: first and last unit along each axis, and how many of them."""
+    inputs = []
+    for given, region, local in zip(plan.graph.inputs, found.regions, found.local, strict=True):
+        if region.boxes and given.shape.rank:
+            axes = range(given.shape.rank)
+            seen: dict[str, Any] = {"input": given.name, "exact": region.exact}
+            for key, part in (("sees", region), ("local", local)):
+                seen[key] = {
+                    "interval": [part.interval(axis) for axis in axes],
+                    "units": [part.count(axis) for axis in axes],
+                    "positions": part.positions,
+                }
+            inputs.append(seen)
+    return {
+        "layer": found.value.name,
+        "unit": list(found.unit),
+        "inputs": inputs,
+        "global_through": [node.name for node in found.wide],
+    }
 
 
 def layer(found: Layer) -> dict[str, Any]:
@@ -70,7 +97,7 @@ def layer(found: Layer) -> dict[str, Any]:
         "macs": found.macs,
         "flops": found.flops,
         "saved_bytes": None,
-        "receptive_field": field(found.receptive_field, found.reach.graph),
+        "receptive_field": field(found.node.output, found.reach),
     }
     if len(node.outputs) > 1:
         out["outputs"] = [list(shape) for shape in found.outputs]
@@ -87,8 +114,9 @@ def layer(found: Layer) -> dict[str, Any]:
     return out
 
 
-def field(found: ReceptiveField | None, graph: Graph) -> dict[str, Any] | None:
-    """A receptive field: null for what is not local, with the reason where that is another."""
+def field(value: Value, reach: Reach) -> dict[str, Any] | None:
+    """The receptive field of a value: null for what is not local, with the reason where that is another."""
+    found = reach.of(value)
     if found is None:
         return None
     local = any(size is not None for size in found.size)
@@ -97,8 +125,13 @@ def field(found: ReceptiveField | None, graph: Graph) -> dict[str, Any] | None:
         "stride": [stride if stride is None else _number(stride) for stride in found.stride] if local else None,
         "start": list(found.start) if local else None,
         "min_size": list(found.min_size) if local else None,
+        "coverage": [n if n is None else round(n, 4) for n in reach.coverage(value)] if local else None,
     }
-    if len(graph.inputs) > 1:
+    if local:
+        out["estimate"] = {"effective_size": [n if n is None else round(n, 2) for n in reach.effective_size(value)]}
+    if not found.aligned:
+        out["aligned"] = False
+    if len(reach.graph.inputs) > 1:
         out["input"] = found.input
     if found.is_global:
         out["global"] = True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnplan.diagnostics import printable
-from cnnplan.render.numbers import counted, exact, percent, plural, short, size
+from cnnplan.render.columns import COLUMNS
+from cnnplan.render.numbers import counted, exact, plural, short, size
 from cnnplan.render.rows import rows
 
 if TYPE_CHECKING:
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from cnnplan.planning import Plan
 
 
-def plan_table(plan: Plan, depth: int | None) -> str:
-    """One plan: its totals and its layers."""
+TABLE = ("layer", "operation", "output", "field", "parameters", "parameters_share", "macs", "macs_share")
+
+
+def plan_table(plan: Plan, depth: int | None, names: Sequence[str] | None = None) -> str:
+    """One plan: its totals and its layers, with the columns of these names."""
+    columns = [COLUMNS[name] for name in names or TABLE]
     ends = ", ".join(f"{name} {v.shape}" for name, v in plan.graph.outputs.items())
     starts = ", ".join(f"{v.name} {v.shape}" for v in plan.graph.inputs)
     lines = [
@@ -27,20 +32,17 @@ def plan_table(plan: Plan, depth: int | None) -> str:
         f"**{plan.parameters:,}** parameters ({size(4 * plan.parameters)} in float32), "
         f"**{counted(plan.macs, 'MACs')}** ({plan.macs:,}), {counted(plan.flops, 'FLOPs')}, {len(plan.layers)} layers",
         "",
-        "| layer | operation | output | parameters | share | MACs | share |",
-        "| :-- | :-- | :-- | --: | --: | --: | --: |",
+        f"| {' | '.join(column.title for column in columns)} |",
+        f"| {' | '.join('--:' if column.right else ':--' for column in columns)} |",
     ]
     for row in rows(plan, depth):
-        name = "&nbsp;&nbsp;" * row.level + f"`{row.name}`" + (f" ×{row.times}" if row.times > 1 else "")
-        cells = [
-            name,
-            code(row.what),
-            row.output,
-            "shared" if row.shared and not row.parameters else exact(row.parameters),
-            percent(row.parameters, plan.parameters),
-            short(row.macs),
-            percent(row.macs, plan.macs),
-        ]
+        cells = [column.cell(row, plan) for column in columns]
+        for index, name in enumerate(names or TABLE):
+            if name == "layer":
+                times = f" ×{row.times}" if row.times > 1 else ""
+                cells[index] = "&nbsp;&nbsp;" * row.level + f"`{row.name}`" + times
+            elif name == "operation":
+                cells[index] = code(row.what)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cnnplan.graph import Copy, Node, Scope, Step
+    from cnnplan.graph import Copy, Node, Scope, Step, Value
     from cnnplan.ops.base import Op
     from cnnplan.planning import Plan
+    from cnnplan.spec import Item
 
 COMFORTABLE = 44
 """Rows that people read at once: the default depth is the deepest that needs no more."""
@@ -27,6 +28,8 @@ class Row(NamedTuple):
         parameters, macs, flops: of all copies together.
         opened: whether its layers follow.
         shared: whether its parameters are another layer's.
+        end: its output; of the last copy, and the first where it has several.
+        line: where the spec says it.
     """
 
     level: int
@@ -39,6 +42,8 @@ class Row(NamedTuple):
     flops: int
     opened: bool = False
     shared: bool = False
+    end: Value | None = None
+    line: int = 0
 
 
 def rows(plan: Plan, depth: int | None = None) -> list[Row]:
@@ -68,6 +73,7 @@ class _Piece(NamedTuple):
     inside: str
     node: Node | None
     scope: Scope | None
+    line: int
 
     def nodes(self) -> list[Node]:
         return [self.node] if self.node else list(self.scope.nodes()) if self.scope else []
@@ -89,7 +95,7 @@ class _Rows:
         group: list[list[_Piece]] = []
         last: Any = None
         for copy in step.copies:
-            pieces = list(_pieces(copy, inside))
+            pieces = list(_pieces(copy, inside, step.item))
             print_ = [[(n.op, n.shapes, n.trainable, bool(n.shared_with)) for n in piece.nodes()] for piece in pieces]
             if group and (print_ == last or (self.fold_all and len(pieces) == len(group[0]))):
                 group.append(pieces)
@@ -121,6 +127,8 @@ class _Rows:
             factor * sum(w.flops for w in work),
             bool(below),
             bool(nodes) and all(node.shared_with for node in nodes),
+            outputs[0] if outputs else None,
+            first.line,
         )
         yield from below
 
@@ -132,19 +140,19 @@ class _Rows:
         elif depth > 1 or level:
             for branch, ran in scope.branches:
                 if ran:
-                    piece = _Piece(branch.name, scope.name, None, ran)
+                    piece = _Piece(branch.name, scope.name, None, ran, next((n.line for n in ran.nodes()), 0))
                     yield from self.of_column([piece], level + 1, depth, factor)
 
 
-def _pieces(copy: Copy, inside: str) -> Iterator[_Piece]:
-    """What a copy puts into its list: one row, or those of a group without a name."""
+def _pieces(copy: Copy, inside: str, item: Item) -> Iterator[_Piece]:
+    """What a copy of an item puts into its list: one row, or those of a group without a name."""
     if copy.node:
-        yield _Piece(_below(copy.node.name, inside), inside, copy.node, None)
+        yield _Piece(_below(copy.node.name, inside), inside, copy.node, None, copy.node.line)
     elif copy.scope:
-        yield _Piece(_below(copy.scope.name, inside), inside, None, copy.scope)
+        yield _Piece(_below(copy.scope.name, inside), inside, None, copy.scope, item.key.line)
     for step in copy.steps:
         for inner in step.copies:
-            yield from _pieces(inner, inside)
+            yield from _pieces(inner, inside, step.item)
 
 
 def _range(first: str, last: str) -> str:

@@ -6,23 +6,18 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from cnnplan.diagnostics import printable
-from cnnplan.render.numbers import bar, counted, exact, percent, plural, short, size
+from cnnplan.render.columns import COLUMNS, DEFAULT, DROPPED
+from cnnplan.render.numbers import counted, plural, size
 from cnnplan.render.rows import rows
 from cnnplan.render.styled import Styled
 
 if TYPE_CHECKING:
-    from cnnplan.planning import Plan
-    from cnnplan.render.rows import Row
+    from collections.abc import Sequence
 
-BAR = 8
+    from cnnplan.planning import Plan
+
 OPERATION = 16
 """The operation's column is at least so wide, or not shown."""
-
-TITLES = ("layer", "operation", "output", "parameters", "share", "MACs", "share", "")
-STYLES = {"operation": "dim", "": "cyan"}
-RIGHT = frozenset({"parameters", "share", "MACs"})
-DROPPED = (7, 4, 1)
-"""Columns that go where the width is short: the bar, the share of parameters, the operation."""
 
 
 def heading(plan: Plan, width: int) -> Styled:
@@ -38,49 +33,43 @@ def heading(plan: Plan, width: int) -> Styled:
     return out
 
 
-def table(plan: Plan, depth: int | None, width: int) -> Styled:
-    """The layers, with as many columns as the width holds."""
+def table(plan: Plan, depth: int | None, width: int, names: Sequence[str] | None = None) -> Styled:
+    """The layers, with the columns of these names, or with as many as the width holds."""
     found = rows(plan, depth)
-    cells = [_cells(row, plan) for row in found]
-    widths = [max([len(title), *(len(row[i]) for row in cells)]) for i, title in enumerate(TITLES)]
-    columns = list(range(len(TITLES)))
-    room = width + 2 - sum(widths[i] + 2 for i in columns if i != 1) - 2
-    widths[1] = min(widths[1], max(room, OPERATION))
-    for dropped in DROPPED:
-        if sum(widths[i] + 2 for i in columns) <= width + 2:
+    shown = list(names or DEFAULT)
+    cells = {name: [COLUMNS[name].cell(row, plan) for row in found] for name in shown}
+    widths = {name: max([len(COLUMNS[name].title), *map(len, cells[name])]) for name in shown}
+    if not names:
+        shown = [name for name in shown if name == "layer" or any(cells[name])]
+    if "operation" in shown:
+        room = width - sum(widths[name] + 2 for name in shown if name != "operation")
+        widths["operation"] = min(widths["operation"], max(room, OPERATION))
+    for dropped in () if names else DROPPED:
+        if sum(widths[name] + 2 for name in shown) <= width + 2:
             break
-        columns.remove(dropped)
-    total = min(width, sum(widths[i] + 2 for i in columns) - 2)
-    if (over := sum(widths[i] + 2 for i in columns) - 2 - width) > 0:
-        widths[0] = max(12, widths[0] - over)
+        if dropped in shown:
+            shown.remove(dropped)
+            if "operation" in shown:
+                room = width - sum(widths[name] + 2 for name in shown if name != "operation")
+                wanted = max([len(COLUMNS["operation"].title), *map(len, cells["operation"])])
+                widths["operation"] = min(wanted, max(room, OPERATION))
+    if (over := sum(widths[name] + 2 for name in shown) - 2 - width) > 0:
+        widths["layer"] = max(12, widths["layer"] - over)
+    total = min(width, sum(widths[name] + 2 for name in shown) - 2)
     out = Styled()
-    for column in columns:
-        out.add(_fitted(TITLES[column], widths[column], TITLES[column] in RIGHT), "bold")
+    for name in shown:
+        out.add(_fitted(COLUMNS[name].title, widths[name], COLUMNS[name].right), "bold")
         out.add("  ")
     out.add("\n")
     out.add("─" * total + "\n", "dim")
-    for row, line_ in zip(found, cells, strict=True):
-        for column in columns:
-            title = TITLES[column]
-            style = "bold" if row.opened and title not in STYLES else STYLES.get(title, "")
-            out.add(_fitted(line_[column], widths[column], title in RIGHT), style)
+    for index, row in enumerate(found):
+        for name in shown:
+            column = COLUMNS[name]
+            style = column.style if column.style is not None else "bold" if row.opened else ""
+            out.add(_fitted(cells[name][index], widths[name], column.right), style)
             out.add("  ")
         out.add("\n")
     return out
-
-
-def _cells(row: Row, plan: Plan) -> list[str]:
-    times = f" ×{row.times}" if row.times > 1 else ""
-    return [
-        f"{'  ' * row.level}{row.name}{times}",
-        row.what,
-        row.output,
-        "shared" if row.shared and not row.parameters else exact(row.parameters),
-        percent(row.parameters, plan.parameters),
-        short(row.macs),
-        percent(row.macs, plan.macs),
-        "" if row.opened else bar(row.macs, plan.macs, BAR),
-    ]
 
 
 def _fitted(text: str, width: int, right: bool) -> str:

@@ -39,14 +39,14 @@ TABLE = """\
 good  good.yaml
 input 3x16x16 → linear1 10
 
-layer     operation                       output   parameters   share     MACs   share
-────────────────────────────────────────────────────────────────────────────────────────────────
-conv1     conv 8 kernel_size=3 padding=1  8x16x16         224  14.8 %  55.30 K  97.7 %  ███████▉
-relu1     relu                            8x16x16
-maxpool1  maxpool 2                       8x8x8
-maxpool2  maxpool 2                       8x4x4
-flatten1  flatten                         128
-linear1   linear 10                       10            1,290  85.2 %   1.28 K   2.3 %  ▏
+layer     operation                    output   field  parameters   share     MACs   share
+────────────────────────────────────────────────────────────────────────────────────────────────────
+conv1     conv 8 kernel_size=3 paddi…  8x16x16      3         224  14.8 %  55.30 K  97.7 %  ███████▉
+relu1     relu                         8x16x16      3
+maxpool1  maxpool 2                    8x8x8        4
+maxpool2  maxpool 2                    8x4x4        6
+flatten1  flatten                      128        all
+linear1   linear 10                    10         all       1,290  85.2 %   1.28 K   2.3 %  ▏
 
 layers            6
 parameters    1,514  5.91 KiB in float32
@@ -69,7 +69,8 @@ def test_tables_fit_their_width() -> None:
         out = cnnplan("check", "specs/resnet50.yaml", "-v", COLUMNS=str(columns)).out
         table = out.split("\nlayers   ")[0]
         assert max(map(len, table.splitlines())) <= columns
-        assert ("        batchnorm1" in table) == (columns > 60)
+        assert "        batchnorm1" in table
+        assert (" field " in table) == (columns >= 80)
         assert ("operation" in table) == (columns >= 80)
 
 
@@ -136,10 +137,15 @@ def test_json_is_the_contract() -> None:
         "stride": [32, 32],
         "start": [-90, -90],
         "min_size": [212, 212],
+        "coverage": [1.0, 1.0],
+        "estimate": {"effective_size": [110.56, 110.56]},
     }
-    assert first["receptive_field"] == {"size": [3, 3], "stride": [1, 1], "start": [-1, -1], "min_size": [3, 3]}
+    assert first["receptive_field"] == {"size": [3, 3], "stride": [1, 1], "start": [-1, -1], "min_size": [3, 3]} | {
+        "coverage": [1.0, 1.0],
+        "estimate": {"effective_size": [3.0, 3.0]},
+    }
     last = spec["layers"][-1]["receptive_field"]
-    assert last == {"size": None, "stride": None, "start": None, "min_size": None, "global": True}
+    assert last == {"size": None, "stride": None, "start": None, "min_size": None, "coverage": None, "global": True}
 
 
 def test_json_of_a_periodic_field(specs: Path) -> None:
@@ -153,6 +159,8 @@ def test_json_of_a_periodic_field(specs: Path) -> None:
         "stride": ["1/2"],
         "start": [0],
         "min_size": [3],
+        "coverage": [1.0],
+        "estimate": {"effective_size": [3.0]},
         "phases": [[[0, 2], [0, 2]]],
     }
 
@@ -177,7 +185,7 @@ def test_json_of_a_spec_that_is_not_valid(specs: Path) -> None:
 def test_markdown(specs: Path) -> None:
     one = cnnplan("check", "good.yaml", "--format", "markdown", cwd=specs).out
     assert one.startswith("## good\n")
-    assert "| `conv1` | `conv 8 kernel_size=3 padding=1` | 8x16x16 | 224 |" in one
+    assert "| `conv1` | `conv 8 kernel_size=3 padding=1` | 8x16x16 | 3 | 224 |" in one
     several = cnnplan("check", ".", "--format", "markdown", cwd=specs).out
     assert "| `good.yaml` | 6 | 1,514 | 56.58 K |  |" in several
     assert "- **error** `Y913` `bad.yaml:7:5`: unknown operation 'rellu'" in several

@@ -1,0 +1,138 @@
+"""The columns of a plan's table: what `--columns` names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from cnnplan.errors import UsageError
+from cnnplan.render.numbers import bar, exact, percent, short
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cnnplan.analyses.field import ReceptiveField
+    from cnnplan.planning import Plan
+    from cnnplan.render.rows import Row
+
+BAR = 8
+
+
+class Column(NamedTuple):
+    """A column.
+
+    Attributes:
+        title: what stands above it.
+        meaning: of its numbers, for `cnnplan check --help` and the docs.
+        cell: its text for a row.
+        right: whether it is aligned to the right.
+        style: of its cells.
+    """
+
+    title: str
+    meaning: str
+    cell: Callable[[Row, Plan], str]
+    right: bool = False
+    style: str | None = None
+
+
+def axes(values: Sequence[object]) -> str:
+    """One value where all axes agree: 212; else 76x150x150."""
+    words = ["?" if value is None else str(value) for value in values]
+    return words[0] if len(set(words)) == 1 else "x".join(words)
+
+
+def _of_field(row: Row, plan: Plan, text: Callable[[ReceptiveField], str]) -> str:
+    """A text about the field of a row's last output; "all" where nothing of it is local."""
+    field = plan.reach.of(row.end) if row.end else None
+    if field is None:
+        return ""
+    if any(size is not None for size in field.size):
+        return text(field)
+    return "?" if field.unknown else "all"
+
+
+def _estimate(row: Row, plan: Plan) -> str:
+    sizes = plan.reach.effective_size(row.end) if row.end else ()
+    return f"~{axes([size if size is None else round(size) for size in sizes])}" if any(sizes) else ""
+
+
+def _coverage(row: Row, plan: Plan) -> str:
+    shares = plan.reach.coverage(row.end) if row.end else ()
+    return axes([s if s is None else f"{100 * s:.0f} %" for s in shares]) if any(shares) else ""
+
+
+COLUMNS: dict[str, Column] = {
+    "layer": Column(
+        "layer", "its name", lambda row, _: "  " * row.level + row.name + (f" ×{row.times}" if row.times > 1 else "")
+    ),
+    "operation": Column("operation", "the operation and its arguments", lambda row, _: row.what, style="dim"),
+    "line": Column("line", "its line in the spec", lambda row, _: str(row.line), True, "dim"),
+    "output": Column("output", "the shape of its output", lambda row, _: row.output),
+    "parameters": Column(
+        "parameters",
+        "elements of its parameters",
+        lambda row, _: "shared" if row.shared and not row.parameters else exact(row.parameters),
+        True,
+    ),
+    "parameters_share": Column(
+        "share", "of all parameters", lambda row, plan: percent(row.parameters, plan.parameters), True
+    ),
+    "macs": Column("MACs", "multiply-accumulates", lambda row, _: short(row.macs), True),
+    "macs_share": Column("share", "of all MACs", lambda row, plan: percent(row.macs, plan.macs), True),
+    "flops": Column("FLOPs", "floating point operations", lambda row, _: short(row.flops), True),
+    "field": Column(
+        "field",
+        "size of the receptive field, through local paths; all = the whole input",
+        lambda row, plan: _of_field(row, plan, lambda field: axes(field.size)),
+        True,
+    ),
+    "min_field": Column(
+        "min field",
+        "the same of the smallest single path",
+        lambda row, plan: _of_field(row, plan, lambda field: axes(field.min_size)),
+        True,
+    ),
+    "stride": Column(
+        "stride",
+        "input units from one unit to the next",
+        lambda row, plan: _of_field(row, plan, lambda field: axes(field.stride)),
+        True,
+    ),
+    "start": Column(
+        "start",
+        "first input unit of unit 0, negative in padding",
+        lambda row, plan: _of_field(row, plan, lambda field: axes(field.start)),
+        True,
+    ),
+    "effective": Column("effective", "estimate of the effective field's size, at initialization", _estimate, True),
+    "coverage": Column("coverage", "share of the field that is read; below 100 % it has holes", _coverage, True),
+    "bar": Column(
+        "",
+        "the share of all MACs, drawn",
+        lambda row, p: "" if row.opened else bar(row.macs, p.macs, BAR),
+        style="cyan",
+    ),
+}
+
+DEFAULT = ("layer", "operation", "output", "field", "parameters", "parameters_share", "macs", "macs_share", "bar")
+DROPPED = ("bar", "parameters_share", "macs_share", "operation", "field")
+"""The default columns that go where the width is short, first to last."""
+
+
+def chosen(text: str | None) -> tuple[str, ...] | None:
+    """The columns that `--columns` names, separated by commas; None for the default.
+
+    Raises:
+        UsageError: one of them is not a column.
+    """
+    if text is None:
+        return None
+    from cnnplan.diagnostics import suggest
+
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for name in names:
+        if name not in COLUMNS:
+            raise UsageError(f"there is no column '{name}'; {suggest(name, COLUMNS)}")
+    if not names:
+        raise UsageError(f"--columns takes names such as layer,output,field: {', '.join(COLUMNS)}")
+    return names if "layer" in names else ("layer", *names)
