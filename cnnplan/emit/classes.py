@@ -254,7 +254,9 @@ class Constructor(Placing):
             code = self.module(item, chosen, sites, counters, half)
             owner, named = beside(target, parts, suffix) if around else (target, parts)
             last = around == ("after" if modules[0].after else "")  # behind it the value has its shape
+            self.writing = () if around else tuple(node.path for node in nodes)
             self.place(owner, named, sites, code, indent, shape if last else "")
+            self.writing = ()
         if self.freezes(item) and any(node.op.parameters(*node.shapes) for node in nodes):
             self.freeze(target, parts, sites, indent)
 
@@ -326,7 +328,9 @@ class Constructor(Placing):
         options = f"{dim[0] % len(merging.output.shape) + 1}" if closed and merging and any(dim) else ""
         before = self.shape
         shape = _one([str(s.outputs[0].shape) for s in scopes])
+        self.writing = tuple(s.node.path for s in scopes if s.node) if closed else ()
         inner = self.holder(item, placed, kind, target, indent, options, shape if closed else "")
+        self.writing = ()
         sites = [p.site for p in placed]
         assert item.branches is not None
         for index, branch in enumerate(item.branches):

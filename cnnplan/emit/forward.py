@@ -28,6 +28,7 @@ class Forward:
     """Writes the forward of one class, from the first of its uses."""
 
     def __init__(self, uses: Sequence[Scope], rules: Rules, helpers: set[str]) -> None:
+        self.uses = uses
         self.scope = uses[0]
         self.commented = len({tuple(node.shapes for node in use.nodes()) for use in uses}) == 1
         self.rules = rules
@@ -121,7 +122,10 @@ class Forward:
             parts: Parts = [inputs[int(piece)] if i % 2 else piece for i, piece in enumerate(pieces)]
             binary = not re.match(r"^(\x00\d+\x00[.\[]|[\w.]+\()", text)
             word = part_of(node.path, inside)
-            self.lines.append(Line(node.outputs, [p for p in parts if p != ""], binary=binary, word=word, names=named))
+            line = Line(node.outputs, [p for p in parts if p != ""], binary=binary, word=word, names=named)
+            own = node.name[len(self.scope.name) :]
+            line.paths = tuple(f"{use.name}{own}" for use in self.uses)
+            self.lines.append(line)
             return
         name = access(target, part_of(node.path, inside))
         opening, closing = f"{name}(", ")"

@@ -43,6 +43,22 @@ def width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text) if not text.isascii() else len(text)
 
 
+class Written(str):
+    """A line of source that knows which layers it writes, by their paths."""
+
+    paths: tuple[str, ...]
+
+
+def written(lines: list[str], paths: tuple[str, ...]) -> list[str]:
+    """The same lines, the first of which, comments left out, knows what it writes."""
+    for index, text in enumerate(lines):
+        if paths and not text.lstrip().startswith("#"):
+            known = Written(text)
+            known.paths = paths
+            return [*lines[:index], known, *lines[index + 1 :]]
+    return lines
+
+
 def statement(indent: int, code: Code, comment: str = "") -> list[str]:
     """The lines of one statement, with a comment behind it, or above it where it does not fit."""
     lines = broken(" " * indent, code, "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnplan.emit.layout import WIDTH, Bracketed, Call, statement, width
+from cnnplan.emit.layout import WIDTH, Bracketed, Call, statement, width, written
 from cnnplan.emit.names import local, numbered
 from cnnplan.graph import Value
 
@@ -49,6 +49,7 @@ class Line:
             parts is its name.
         loop: a `for` over the copies of an item; `VARIABLE` in its texts is the loop variable.
         ports: what a block calls its outputs.
+        paths: of the layers that it writes.
         uniform: whether the value has the same shape in every round of the loop.
     """
 
@@ -71,6 +72,7 @@ class Line:
         self.loop: tuple[str, str] | None = None
         self.uniform = True
         self.ports: tuple[str, ...] = ()
+        self.paths: tuple[str, ...] = ()
 
     def used(self) -> Iterator[Value]:
         return (part for part in self.parts if isinstance(part, Value))
@@ -103,6 +105,7 @@ def fold(lines: list[Line]) -> list[Line]:
             at = line.parts.index(value)
             line.parts[at : at + 1] = before.parts
             line.depth += before.depth
+            line.paths += before.paths
             done.pop()
         done.append(line)
     return done
@@ -156,7 +159,7 @@ def render(
             names[value] = name
             holder[name] = value
         if line.word == "return":
-            out += _statement(indent, "return ", code, line, inputs, "")
+            out += written(_statement(indent, "return ", code, line, inputs, ""), line.paths)
             continue
         used = [value for value in line.targets if value in last]
         now = str(used[0].shape) if len(used) == 1 else ""
@@ -170,7 +173,7 @@ def render(
             out.append(f"{' ' * indent}{head}")
             out += statement(indent + 4, f"{targets[0]} = {body.replace('{x}', targets[0])}", comment)
         else:
-            out += _statement(indent, f"{', '.join(targets)} = ", code, line, inputs, comment)
+            out += written(_statement(indent, f"{', '.join(targets)} = ", code, line, inputs, comment), line.paths)
     return out
 
 

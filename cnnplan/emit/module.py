@@ -9,17 +9,17 @@ from cnnplan.emit.calls import helper_text
 from cnnplan.emit.classes import Constructor
 from cnnplan.emit.draft import Draft, signature_of
 from cnnplan.emit.forward import Forward
-from cnnplan.emit.layout import docstring, prose, statement
+from cnnplan.emit.layout import Written, docstring, prose, statement
 from cnnplan.emit.names import ClassNames, camel
 from cnnplan.emit.solver import Inexpressible
 from cnnplan.emit.structure import Rules, agree, block_scopes, is_chain, signature
 from cnnplan.emit.weights import initialization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cnnplan.emit.structure import Signature
-    from cnnplan.graph import Graph, Scope
+    from cnnplan.graph import Graph, Node, Scope
 
 
 class Source(NamedTuple):
@@ -28,10 +28,16 @@ class Source(NamedTuple):
     Attributes:
         text: the Python source; it imports torch alone.
         model: the name of the model's class.
+        lines: the line, from 1, that writes each layer, by its path or, for an expression, its name.
     """
 
     text: str
     model: str
+    lines: Mapping[str, int] = {}
+
+    def line(self, node: Node) -> int | None:
+        """The line, from 1, that writes a layer: its module, or its expression in a `forward`."""
+        return self.lines.get(node.name, self.lines.get(node.path))
 
 
 _RESERVED = {"Add", "Multiply", "Subtract", "Maximum", "Mean", "Concat", "ChannelNorm", "LayerScale", "Scale"} | {
@@ -69,12 +75,12 @@ class _Emitter:
             model.lines += ["        self.apply(initialize)", *others]
         helpers = sorted({name for draft in self.drafts for name in draft.helpers})
         texts = [helper_text(name) for name in helpers]
-        classes = [*(text.rstrip() for text, _ in texts), *(self.text(draft) for draft in self.drafts)]
+        classes = [*(text.rstrip().splitlines() for text, _ in texts), *(self.text(draft) for draft in self.drafts)]
         if initialize:
-            classes.insert(len(classes) - 1, "\n".join(initialize))
-        body = "\n\n\n".join(classes)
-        imports = _imports(body)
-        return Source(f"{self.header()}\n\n{imports}\n\n\n{body}\n", model_name)
+            classes.insert(len(classes) - 1, initialize)
+        body = "\n\n\n".join("\n".join(lines) for lines in classes)
+        head = f"{self.header()}\n\n{_imports(body)}\n\n\n"
+        return Source(f"{head}{body}\n", model_name, _places(classes, head.count("\n") + 1))
 
     def header(self) -> str:
         spec = self.graph.spec
@@ -133,14 +139,14 @@ class _Emitter:
 
     # ---------------------------------------------------------------- text
 
-    def text(self, draft: Draft) -> str:
+    def text(self, draft: Draft) -> list[str]:
         base = "nn.Sequential" if draft.chain else "nn.Module"
         lines = [f"class {draft.name}({base}):", *docstring(4, self.about(draft)), ""]
         lines += statement(4, signature_of(draft))
         lines += ["        super().__init__()", *draft.lines]
         if not draft.chain:
             lines += ["", *draft.forward]
-        return "\n".join(lines)
+        return lines
 
     def about(self, draft: Draft) -> str:
         first = draft.uses[0]
@@ -150,6 +156,17 @@ class _Emitter:
         if len(draft.uses) == 1:
             return f"`{draft.word}`: {shapes}."
         return f"`{draft.word}`, used {len(draft.uses)} times, at first {shapes}."
+
+
+def _places(classes: Sequence[Sequence[str]], start: int) -> dict[str, int]:
+    """The line of each layer that a line of these classes writes."""
+    found: dict[str, int] = {}
+    for lines in classes:
+        for number, line in enumerate(lines, start):
+            for path in line.paths if isinstance(line, Written) else ():
+                found.setdefault(path, number)
+        start += len(lines) + 2
+    return found
 
 
 def _shapes(scope: Scope) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnplan.emit.layout import Call, statement
+from cnnplan.emit.layout import Call, statement, written
 from cnnplan.emit.names import local
 from cnnplan.emit.solver import Inexpressible, Solver
 from cnnplan.emit.structure import NUMBERED, part_of
@@ -52,6 +52,7 @@ class Placing:
         held: variables that hold a group or merge while it is built.
         copied: whether inside the copies of a group without a name.
         frozen: whether inside a group without a name that the spec freezes.
+        writing: the paths of the layers that the next statement writes.
     """
 
     def __init__(self, draft: Draft, rules: Rules) -> None:
@@ -63,6 +64,7 @@ class Placing:
         self.held: set[str] = set()
         self.copied = False
         self.frozen = False
+        self.writing: tuple[str, ...] = ()
 
     @contextmanager
     def inside(self, frozen: bool, copied: bool) -> Iterator[None]:
@@ -165,7 +167,7 @@ class Placing:
             self.add(indent, f"{target}.get_submodule({self.numbered(parts, sites)}).requires_grad_(False)")
 
     def add(self, indent: int, code: str | Call, comment: str = "") -> None:
-        self.draft.lines += statement(indent, code, comment)
+        self.draft.lines += written(statement(indent, code, comment), self.writing)
 
 
 def beside(target: str, parts: Sequence[str], suffix: str) -> tuple[str, list[str]]:

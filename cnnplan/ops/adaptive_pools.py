@@ -43,6 +43,12 @@ class _AdaptivePool(Op):
             total *= sum(len(phase) for phase in window.phases) * (out // len(window.phases))
         return total
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        return "channels * values" if number == "flops" else super().formula(number, *xs)
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return {"values": self.values(xs[0])}
+
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         (x,) = xs
         return tuple(Adaptive(n, out).window for n, out in zip(x.spatial, self.output(x).spatial, strict=True))
@@ -83,6 +89,10 @@ class AdaptiveMaxPool(_AdaptivePool):
 
     def flops(self, *xs: Shape) -> int:
         return xs[0].channels * self.values(xs[0]) - self.output(*xs).numel
+
+    def formula(self, number: str, *xs: Shape) -> str:
+        text = super().formula(number, *xs)
+        return f"{text} - prod(output)" if number == "flops" else text
 
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("indices", self.output(*xs).numel, "int64"),))

@@ -8,7 +8,7 @@ from cnnplan.errors import ShapeError
 from cnnplan.ops.base import AXES, INPUT, Argument, Kept, Module, Op, Saved, Shape, plain
 from cnnplan.ops.fields import Flag, Padding, Spatial
 from cnnplan.ops.maxpool import check_pool, pads_itself, pool_work
-from cnnplan.ops.sliding import maps, pad_module, slid, slide
+from cnnplan.ops.sliding import maps, pad_module, pool_formula, slid, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window
 
 
@@ -53,6 +53,12 @@ class AvgPool(Op):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return maps(self.sliding(xs[0]))
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return sliding_terms(self.sliding(xs[0]), xs[0])
+
+    def formula(self, number: str, *xs: Shape) -> str:
+        return pool_formula(super().formula(number, *xs), self.sliding(xs[0]), xs[0])
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

@@ -212,6 +212,18 @@ class Op(BaseModel):
         """How torch runs it."""
         raise NotImplementedError
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        """The formula of "output", "parameters", "buffers", "macs" or "flops", as it is for these arguments."""
+        text = self.formulas.get(number, "0").partition(":")[0].removesuffix(" along each axis")
+        head, _, bias = text.removesuffix(" comparisons").partition(", and ")
+        if bias.endswith(" for the bias"):
+            return f"{head} + {bias.removesuffix(' for the bias')}" if getattr(self, "bias", False) else head
+        return text
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        """What further words of its formulas stand for; a tuple has a number for each spatial axis."""
+        return {}
+
     @classmethod
     def first(cls) -> str | None:
         """The argument that a bare scalar or list sets."""

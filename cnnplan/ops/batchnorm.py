@@ -53,6 +53,10 @@ class BatchNorm(Op):
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return (POINTWISE if self.track_running_stats else WHOLE,) * xs[0].rank
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        present = {"parameters": self.affine, "buffers": self.track_running_stats}
+        return super().formula(number, *xs) if present.get(number, True) else "0"
+
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("mean and inverse deviation", 2 * xs[0].channels, "float32", False),))
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Shape
 from cnnplan.ops.fields import Flag, Padding, PaddingMode, Size, Spatial
-from cnnplan.ops.sliding import check_padding_mode, maps, pad_module, slid, slide, symmetric
+from cnnplan.ops.sliding import check_padding_mode, maps, pad_module, slid, slide, sliding_terms, symmetric
 from cnnplan.ops.window import Sliding, Window, grouped
 
 
@@ -75,6 +75,9 @@ class Conv(Op):
 
     def channels(self, *xs: Shape) -> Window:
         return grouped(xs[0].channels, self.out_channels, self.groups)
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return sliding_terms(self.sliding(xs[0]), xs[0])
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

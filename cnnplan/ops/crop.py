@@ -52,6 +52,9 @@ class Crop(Op):
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return tuple(shifted((n - out) // 2) for n, out in zip(xs[0].spatial, self.output(*xs).spatial, strict=True))
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        return "the middle of the map" if number == "output" else super().formula(number, *xs)
+
     def is_view(self, *xs: Shape) -> bool:
         return True
 

@@ -61,6 +61,12 @@ class DepthwiseConv(Op):
     def channels(self, *xs: Shape) -> Window:
         return self.conv(*xs).channels(*xs)
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        return self.conv(*xs).formula(number, *xs) if number == "output" else super().formula(number, *xs)
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return self.conv(*xs).terms(*xs)
+
     def saved(self, *xs: Shape) -> Saved:
         return self.conv(*xs).saved(*xs)
 

@@ -26,5 +26,9 @@ class Gelu(Activation):
     def flops(self, *xs: Shape) -> int:
         return (5 if self.approximate == "none" else 9) * xs[0].numel
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        exact, _, tanh = super().formula(number, *xs).partition("; ")
+        return tanh.partition(" with")[0] if tanh and self.approximate == "tanh" else exact
+
     def torch(self, *xs: Shape) -> Module:
         return Module(self.row.target, self.options("approximate"))

@@ -54,6 +54,11 @@ class GroupNorm(Op):
     def channels(self, *xs: Shape) -> Window:
         return grouped(xs[0].channels, xs[0].channels, self.num_groups)
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        if number == "flops":
+            return "prod(input) * (1 + 3 + 2 + 2)" if self.affine else "prod(input) * (1 + 3 + 2)"
+        return "0" if number == "parameters" and not self.affine else super().formula(number, *xs)
+
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("mean and inverse deviation", 2 * self.num_groups, "float32"),))
 

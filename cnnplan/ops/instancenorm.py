@@ -21,8 +21,8 @@ class InstanceNorm(Op):
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
-        "parameters": "none; 2 * channels with affine",
-        "buffers": "none; 2 * channels + 1 with track_running_stats",
+        "parameters": "0; 2 * channels with affine",
+        "buffers": "0; 2 * channels + 1 with track_running_stats",
         "flops": "prod(input) * (1 for the mean, 3 for the variance, 2 to normalize, 2 with affine)",
     }
 
@@ -58,6 +58,13 @@ class InstanceNorm(Op):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return (POINTWISE if self.track_running_stats else WHOLE,) * xs[0].rank
+
+    def formula(self, number: str, *xs: Shape) -> str:
+        if number == "flops":
+            return "prod(input) * (1 + 3 + 2 + 2)" if self.affine else "prod(input) * (1 + 3 + 2)"
+        present = {"parameters": self.affine, "buffers": self.track_running_stats}
+        none, _, some = super().formula(number, *xs).partition("; ")
+        return some.partition(" with")[0] if present.get(number) else none
 
     def saved(self, *xs: Shape) -> Saved:
         c = xs[0].channels

@@ -49,6 +49,17 @@ class LayerNorm(Op):
         (x,) = xs
         return ((WHOLE if self.over_all(x) else POINTWISE),) * x.rank
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        tensors = (1 + self.bias) if self.elementwise_affine else 0
+        if number == "flops":
+            return f"prod(input) * ({' + '.join(map(str, (1, 3, 2, *(1,) * tensors)))})"
+        if number == "parameters":
+            return f"{tensors} * prod(normalized)" if tensors else "0"
+        return super().formula(number, *xs)
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return {"normalized": self.normalized(xs[0])}
+
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs
         rows = 1 if self.over_all(x) else x.numel // x.channels

@@ -8,7 +8,7 @@ from cnnplan.ops.avgpool import check_volume
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, plain
 from cnnplan.ops.fields import Flag, Positive, Spatial
 from cnnplan.ops.maxpool import pool_work
-from cnnplan.ops.sliding import maps, slid, slide
+from cnnplan.ops.sliding import maps, pool_formula, slid, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window
 
 
@@ -45,6 +45,12 @@ class LpPool(Op):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return maps(self.sliding(xs[0]))
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return sliding_terms(self.sliding(xs[0]), xs[0])
+
+    def formula(self, number: str, *xs: Shape) -> str:
+        return pool_formula(super().formula(number, *xs), self.sliding(xs[0]), xs[0])
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

@@ -7,7 +7,16 @@ from pydantic import Field
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, plain
 from cnnplan.ops.fields import Flag, Padding, Spatial
-from cnnplan.ops.sliding import check_pool_padding, maps, pad_module, slid, slide, symmetric
+from cnnplan.ops.sliding import (
+    check_pool_padding,
+    maps,
+    pad_module,
+    pool_formula,
+    slid,
+    slide,
+    sliding_terms,
+    symmetric,
+)
 from cnnplan.ops.window import Sliding, Window
 
 
@@ -46,6 +55,12 @@ class MaxPool(Op):
 
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return maps(self.sliding(xs[0]))
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return sliding_terms(self.sliding(xs[0]), xs[0])
+
+    def formula(self, number: str, *xs: Shape) -> str:
+        return pool_formula(super().formula(number, *xs), self.sliding(xs[0]), xs[0])
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

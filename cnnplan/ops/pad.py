@@ -7,7 +7,7 @@ from pydantic import Field
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import INPUT, NOTHING, Argument, Module, Op, Saved, Shape, check_elements, plain
 from cnnplan.ops.fields import Number, Padding
-from cnnplan.ops.sliding import check_padding_mode, slide
+from cnnplan.ops.sliding import check_padding_mode, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window, shifted
 
 _NAMES = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
@@ -54,6 +54,9 @@ class Pad(Op):
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         beyond = "" if self.mode == "constant" else self.mode
         return tuple(shifted(-s.before, beyond) for s in self.sides(xs[0]))
+
+    def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
+        return sliding_terms(self.sides(xs[0]), xs[0])
 
     def saved(self, *xs: Shape) -> Saved:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING

@@ -21,8 +21,8 @@ class Scale(Op):
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
-        "parameters": "2 * channels: weight and bias",
-        "flops": "2 * prod(input); prod(input) without bias",
+        "parameters": "channels, and channels for the bias",
+        "flops": "prod(input), and prod(input) for the bias",
     }
 
     bias: Flag = Field(True, description="add a learned offset")

@@ -75,6 +75,25 @@ def maps(windows: tuple[Sliding, ...], beyond: str = "") -> tuple[Window, ...]:
     return tuple(w.window._replace(beyond=beyond) if beyond else w.window for w in windows)
 
 
+def sliding_terms(windows: tuple[Sliding, ...], x: Shape) -> dict[str, int | tuple[int, ...]]:
+    """What the formulas of convolutions and poolings name, for each axis."""
+    return {
+        "before": tuple(w.before for w in windows),
+        "after": tuple(w.after for w in windows),
+        "stride": tuple(w.stride for w in windows),
+        "late": tuple(int(w.ceil and w.size(n) < w.up(n)) for w, n in zip(windows, x.spatial, strict=True)),
+    }
+
+
+def pool_formula(text: str, windows: tuple[Sliding, ...], x: Shape) -> str:
+    """A pooling's formula as it is with its ceil_mode, which starts no window in the padding behind the input."""
+    text = text.partition("; ceil with")[0]
+    if not windows[0].ceil:
+        return text
+    late = any(w.size(n) < w.up(n) for w, n in zip(windows, x.spatial, strict=True))
+    return text.replace("floor(", "ceil(") + (" - late" if late else "")
+
+
 def symmetric(windows: tuple[Sliding, ...]) -> bool:
     """Whether every axis is padded by the same amount on both sides, as torch's own layers pad."""
     return all(w.before == w.after for w in windows)

@@ -132,6 +132,13 @@ class Upsample(Op):
             scales = [Fraction(n, o) for n, o in zip(x.spatial, out, strict=True)]
         return tuple(Resize(self.mode, s, self.align_corners).window for s in scales)
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        if number == "flops":
+            return f"prod(output) * {_WORK[self.mode]}" if _WORK[self.mode] else "0"
+        if number == "output":
+            return "floor(size * scale_factor)" if self.scale_factor is not None else "size of the output"
+        return super().formula(number, *xs)
+
     def interpolates(self) -> bool:
         return not self.mode.startswith("nearest")
 

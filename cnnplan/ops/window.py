@@ -146,8 +146,12 @@ class Sliding(NamedTuple):
         room = n + self.before + self.after - self.extent
         if not self.ceil:
             return room // self.stride + 1 if room >= 0 else 0
-        out = -(-room // self.stride) + 1  # the last window may reach over the end
+        out = self.up(n)  # the last window may reach over the end
         return out - 1 if (out - 1) * self.stride >= n + self.before else out
+
+    def up(self, n: int) -> int:
+        """The output size rounded up, whatever the last window reads."""
+        return -(-(n + self.before + self.after - self.extent) // self.stride) + 1
 
     @property
     def window(self) -> Window:

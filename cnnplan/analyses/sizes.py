@@ -1,0 +1,401 @@
+"""Which sizes of an input are legal?
+
+Every size in the network is made of floors of linear functions of the input's. After a period, the
+least common multiple of the strides, they repeat, each moved by a constant. So for the sizes that
+leave the same remainder, each condition (a window fits, two values agree, a dense layer gets what
+its weight holds) is a comparison with a line: those that are legal are all from one on, or an
+interval. One legal size of a remainder and two bisections give it; `legal_sizes` finds them for each.
+
+Source: the output sizes in the documentation of torch.nn; Dumoulin & Visin 2016, arXiv:1603.07285.
+"""
+
+from __future__ import annotations
+
+from math import lcm
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnplan.diagnostics import Report, TooManyFindings
+from cnnplan.elaborate import elaborate
+from cnnplan.errors import ShapeError, UsageError
+from cnnplan.ops.base import MAX_ELEMENTS, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from cnnplan.diagnostics import Diagnostic
+    from cnnplan.graph import Graph, Node, Value
+
+MAX_PERIOD = 4_096
+"""Longer periods are not followed."""
+
+
+class Refusal(NamedTuple):
+    """Why the model that is built for the planned sizes cannot run at others.
+
+    Attributes:
+        message, help: what is wrong and what to do.
+        layer: the name of the layer that refuses; "" where it is no single one.
+        finding: the finding, where the spec itself is not valid at these sizes.
+        node: the layer of the plan, where the spec is valid but needs another module there.
+    """
+
+    message: str
+    help: str
+    layer: str
+    finding: Diagnostic | None = None
+    node: Node | None = None
+
+
+def _invalid(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> tuple[Graph | None, Refusal | None]:
+    """The network with inputs of these sizes, or why the spec is not valid then."""
+    report = Report("")
+    try:
+        other = elaborate(graph.spec, report, graph.overrides, sizes)
+    except TooManyFindings:
+        other = None
+    if other:
+        return other, None
+    found = next(d for d in report.diagnostics if d.severity == "error")
+    return None, Refusal(found.message, found.help, found.layer or "", found)
+
+
+def refusal(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> Refusal | None:
+    """Why the network cannot run with inputs of these spatial sizes; None where it can.
+
+    Args:
+        sizes: for inputs by name; the others keep theirs.
+    """
+    other, why = _invalid(graph, sizes)
+    if other is None:
+        return why
+    if [n.name for n in graph.nodes] != [n.name for n in other.nodes]:
+        return Refusal("the network has other layers then", "", "")
+    for node, again in zip(graph.nodes, other.nodes, strict=True):
+        had, needs = (n.op.parameters(*n.shapes) for n in (node, again))
+        if tensor := next((name for name in had if had[name] != needs.get(name)), ""):
+            message = f"'{node.name}' would need a {tensor} of {Shape(needs[tensor])}, not {Shape(had[tensor])}"
+            help = "put a `global_avgpool`, or an adaptive one, before the first dense layer"
+            return Refusal(message, help, node.name, None, node)
+        if node.op.torch(*node.shapes) != again.op.torch(*again.shapes):
+            message = f"'{node.name}' depends on the size of its input, and is built for one size"
+            return Refusal(message, "write its padding, size or shape in numbers", node.name, None, node)
+    return None
+
+
+class Trial:
+    """Whether a network can run at other sizes, without elaborating it anew for each.
+
+    Attributes:
+        built: whether one model has to run at all sizes: the one that is built for the planned size.
+    """
+
+    def __init__(self, graph: Graph, built: bool = True) -> None:
+        self.graph = graph
+        self.built = built
+        self.direct = "in_size" not in graph.spec.text
+        self._facts: dict[Any, tuple[Shape, ...] | None] = {}
+        self._planned = {id(node): _module(node, node.shapes) for node in graph.nodes} if built else {}
+
+    def runs(self, sizes: Mapping[str, Sequence[int]]) -> bool:
+        """Whether it runs with inputs of these spatial sizes."""
+        if any(Shape((v.shape.channels, *sizes.get(v.name, ()))).numel > MAX_ELEMENTS for v in self.graph.inputs):
+            return False
+        if self.direct:
+            return self.blocker(sizes) is None
+        return (refusal(self.graph, sizes) if self.built else _invalid(self.graph, sizes)[1]) is None
+
+    def blocker(self, sizes: Mapping[str, Sequence[int]]) -> Node | None:
+        """The first layer that refuses these sizes."""
+        shapes: dict[Value, Shape] = {}
+        for value in self.graph.inputs:
+            given = sizes.get(value.name)
+            shapes[value] = Shape((value.shape.channels, *given)) if given else value.shape
+        for node in self.graph.nodes:
+            xs = tuple(shapes[v] for v in (*node.inputs, *((node.like,) if node.like else ())))
+            key = (id(node.op), xs, node.shapes)
+            if key not in self._facts:
+                self._facts[key] = self._outputs(node, xs)
+            outputs = self._facts[key]
+            if outputs is None:
+                return node
+            shapes.update(zip(node.outputs, outputs, strict=True))
+        return None
+
+    def _outputs(self, node: Node, xs: tuple[Shape, ...]) -> tuple[Shape, ...] | None:
+        try:
+            outputs = node.op.outputs(*xs)
+        except ShapeError:
+            return None
+        if self.built and xs != node.shapes and _module(node, xs) != self._planned[id(node)]:
+            return None
+        return outputs
+
+
+def _module(node: Node, xs: tuple[Shape, ...]) -> tuple[Any, Any]:
+    """What is built for a layer whose inputs have these shapes."""
+    return node.op.parameters(*xs), node.op.torch(*xs)
+
+
+class Legal(NamedTuple):
+    """The legal sizes along one axis of the input, the others as they are planned.
+
+    Attributes:
+        modulus: after how many units legal and refused sizes repeat; 0 where none is legal from some size on.
+        remainders: of the legal sizes, in order.
+        at_least: from where on all of them are legal.
+        others: further legal sizes, as intervals (first, last, step): smaller ones, or all there are.
+        tried: up to where every size was tried, where the sizes follow no period; else 0.
+    """
+
+    modulus: int
+    remainders: tuple[int, ...]
+    at_least: int
+    others: tuple[tuple[int, int, int], ...]
+    tried: int = 0
+
+    def __contains__(self, size: object) -> bool:
+        if not isinstance(size, int):
+            return False
+        if self.modulus and size >= self.at_least and size % self.modulus in self.remainders:
+            return True
+        return any(first <= size <= last and (size - first) % step == 0 for first, last, step in self.others)
+
+    def next_below(self, size: int) -> int | None:
+        """The largest legal size below this one."""
+        reach = range(size - 1, max(0, size - 1 - max(self.modulus, 1)), -1)
+        near = [n for n in reach if self.modulus and n >= self.at_least and n % self.modulus in self.remainders][:1]
+        for first, last, step in self.others:
+            if first < size:
+                top = min(last, size - 1)
+                near.append(top - (top - first) % step)
+        return max(near, default=None)
+
+    def next_above(self, size: int) -> int | None:
+        """The smallest legal size above this one."""
+        near = []
+        if self.modulus:
+            start = max(size + 1, self.at_least)
+            near = [n for n in range(start, start + self.modulus) if n % self.modulus in self.remainders][:1]
+        for first, last, step in self.others:
+            if last > size:
+                n = first if first > size else size + 1 + (first - size - 1) % step
+                near += [n] if n <= last else []
+        return min(near, default=None)
+
+
+class Axis(NamedTuple):
+    """One axis of the inputs that are varied, and its legal sizes.
+
+    Attributes:
+        inputs: the inputs that are varied together: those of the same spatial size.
+        axis: the spatial axis, from 0.
+        planned: its size in the plan.
+        legal: the sizes at which the model that is built for the planned size runs.
+        valid: the sizes at which the spec is valid, with a model of its own for each.
+    """
+
+    inputs: tuple[Value, ...]
+    axis: int
+    planned: int
+    legal: Legal
+    valid: Legal
+
+    def sizes(self, size: int) -> dict[str, tuple[int, ...]]:
+        """The spatial sizes of the inputs with another size along this axis."""
+        return {value.name: _put(value.shape.spatial, self.axis, size) for value in self.inputs}
+
+
+def legal_sizes(graph: Graph) -> list[Axis]:
+    """The legal sizes along each axis of each input that has spatial axes.
+
+    Inputs of the same spatial size are varied together.
+
+    Raises:
+        UsageError: sizes repeat after a period that is too long to be followed.
+    """
+    from cnnplan.analyses.field import fields
+
+    together: dict[tuple[int, ...], list[Value]] = {}
+    for value in graph.inputs:
+        if value.shape.rank:
+            together.setdefault(value.shape.spatial, []).append(value)
+    trials = Trial(graph), Trial(graph, built=False)
+    strides = {
+        span.stride.numerator
+        for paths in fields(graph).values()
+        for path in paths
+        for axis in (path.axes if path else ())
+        for span in axis.spans
+        if span.advance
+    }
+    period = lcm(*strides)
+    if period > MAX_PERIOD:
+        raise UsageError(f"sizes of '{graph.name}' repeat after {period:,} units; at most {MAX_PERIOD:,} are followed")
+    found = []
+    for spatial, values in together.items():
+        for axis, planned in enumerate(spatial):
+            legal, valid = (_along(trial, values, axis, period) for trial in trials)
+            found.append(Axis(tuple(values), axis, planned, legal, valid))
+    return found
+
+
+def _along(trial: Trial, values: Sequence[Value], axis: int, period: int) -> Legal:
+    """The legal sizes of some inputs along an axis.
+
+    Reshaping and splitting bring remainders of their own: where sizes that are tried contradict the
+    period of the strides, its multiples are tried, and in the end all sizes one by one.
+    """
+    planned = values[0].shape.spatial[axis]
+    known: dict[int, bool] = {}
+
+    def runs(n: int) -> bool:
+        if n not in known:
+            known[n] = n > 0 and trial.runs({v.name: _put(v.shape.spatial, axis, n) for v in values})
+        return known[n]
+
+    tried = sorted(
+        {*range(max(1, planned - 24), planned + 25), *range(1, 17), *(2 * planned + i * i for i in range(12))}
+    )
+    for factor in range(1, 13):
+        if period * factor > MAX_PERIOD:
+            break
+        found = _legal(runs, planned, period * factor)
+        if all((n in found) == runs(n) for n in tried):
+            return found
+    most = max(2 * planned, 256) if trial.direct and planned < MAX_PERIOD else 256
+    return Legal(0, (), 0, tuple(_intervals([n for n in range(1, most + 1) if runs(n)])), most)
+
+
+def _put(spatial: tuple[int, ...], index: int, size: int) -> tuple[int, ...]:
+    return (*spatial[:index], size, *spatial[index + 1 :])
+
+
+def _legal(runs: Callable[[int], bool], planned: int, period: int) -> Legal:
+    """The legal sizes, remainder by remainder."""
+    far = (2 * planned // period + 4) * period
+    unbounded: dict[int, int] = {}
+    bounded: list[tuple[int, int]] = []
+    guess = 0
+    for remainder in range(period):
+
+        def at(k: int, remainder: int = remainder) -> bool:
+            return runs(k * period + remainder)
+
+        if at(top := far // period):
+            first = guess = _first(at, top, guess)
+            unbounded[remainder] = first * period + remainder
+            continue
+        below = (planned - remainder) // period
+        seed = next((k for k in (below, below + 1, below - 1) if k >= 0 and at(k)), None)
+        if seed is not None:
+            first, last = _first(at, seed, seed), _last(at, seed, top)
+            bounded += [(k * period + remainder, period) for k in range(first, last + 1)]
+    return _summary(unbounded, sorted(n for n, _ in bounded), period)
+
+
+def _first(at: Callable[[int], bool], legal: int, guess: int) -> int:
+    """The first k from which on `at` holds, up to one where it does."""
+    if 0 < guess <= legal and at(guess) and not at(guess - 1):
+        return guess
+    low, high = -1, legal
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if at(middle) else (middle, high)
+    return high
+
+
+def _last(at: Callable[[int], bool], legal: int, refused: int) -> int:
+    low, high = legal, refused
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if at(middle) else (low, middle)
+    return low
+
+
+def _summary(unbounded: dict[int, int], others: list[int], period: int) -> Legal:
+    if not unbounded:
+        return Legal(0, (), 0, tuple(_intervals(others)))
+    modulus = next(m for m in range(1, period + 1) if period % m == 0 and _repeats(unbounded, period, m))
+    remainders = tuple(sorted({r % modulus for r in unbounded}))
+    last_refused = max((n - period for n in unbounded.values()), default=-1)
+    at_least = last_refused + 1
+    while at_least < 1 or at_least % modulus not in remainders:
+        at_least += 1
+    smaller = [n for r, first in unbounded.items() for n in range(first, at_least, period) if n > 0]
+    return Legal(modulus, remainders, at_least, tuple(_intervals(sorted({*smaller, *others}))))
+
+
+def _repeats(unbounded: dict[int, int], period: int, modulus: int) -> bool:
+    return all((r in unbounded) == (r % modulus in unbounded) for r in range(period))
+
+
+def _intervals(sizes: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Sizes as runs of the same step."""
+    start = 0
+    while start < len(sizes):
+        end = start + 1
+        step = sizes[end] - sizes[start] if end < len(sizes) else 1
+        while end < len(sizes) and sizes[end] - sizes[end - 1] == step:
+            end += 1
+        if end - start == 2 and step > 1:  # two sizes are no pattern
+            end, step = start + 1, 1
+        yield sizes[start], sizes[end - 1], step
+        start = end
+
+
+def refused(graph: Graph, axis: Axis, most: int = 6) -> list[tuple[int, Refusal]]:
+    """For each layer that refuses sizes, the one nearest to the planned, and the reason."""
+    trial = Trial(graph)
+    legal = axis.legal
+    near = 2 * max(legal.modulus, 8)
+    tried = sorted(range(max(1, axis.planned - near), axis.planned + near), key=lambda n: abs(n - axis.planned))
+    small = legal.at_least or min((first for first, _, _ in legal.others), default=1)
+    large = max((last for _, last, _ in legal.others), default=0) if not legal.modulus else 0
+    tried += [n for n in (small - 1, large + 1 if large else 0, small // 2, small // 4, 1) if n >= 1]
+    found: dict[str, tuple[int, Refusal]] = {}
+    for n in tried:
+        if n in legal or len(found) >= most:
+            continue
+        blocker = trial.blocker(axis.sizes(n)) if trial.direct else None
+        if blocker and blocker.name in found:
+            continue
+        why = refusal(graph, axis.sizes(n))
+        if why and why.layer not in found:
+            found[why.layer] = (n, why)
+    return list(found.values())
+
+
+def clash(graph: Graph, axes: Sequence[Axis]) -> dict[str, tuple[int, ...]] | None:
+    """Sizes that are legal along each axis, but not together; None where none of those that are tried is."""
+    trial = Trial(graph)
+    for first in axes:
+        for second in axes[axes.index(first) + 1 :]:
+            if first.inputs != second.inputs:
+                continue
+            for a in _samples(first):
+                for b in _samples(second):
+                    sizes = {v.name: _put(_put(v.shape.spatial, first.axis, a), second.axis, b) for v in first.inputs}
+                    if not trial.runs(sizes):
+                        return sizes
+    return None
+
+
+def _samples(axis: Axis) -> list[int]:
+    """A few legal sizes: the smallest, the neighbours of the planned one."""
+    smallest = axis.legal.next_above(0)
+    near = [axis.legal.next_below(axis.planned), axis.planned, axis.legal.next_above(axis.planned)]
+    return list(dict.fromkeys(n for n in (smallest, *near) if n is not None and n in axis.legal))
+
+
+def chain(value: Value, axis: int, most: int = 4) -> list[tuple[str, int]]:
+    """How a size came about: the input's, or what the last layers that changed it made of it."""
+    found: list[tuple[str, int]] = []
+    while value.node:
+        before = value.node.inputs[0]
+        same = axis < before.shape.rank and axis < value.shape.rank
+        if not same or before.shape.spatial[axis] != value.shape.spatial[axis]:
+            found.append((value.node.name, value.shape.spatial[axis] if axis < value.shape.rank else 1))
+        if not same:
+            return found[::-1][-most:]
+        value = before
+    return [(value.name, value.shape.spatial[axis]), *found[::-1]][-most:]
