@@ -275,12 +275,15 @@ class Plan:
         Raises:
             UsageError: there is none; the nearest name is given.
         """
-        from cnnplan.diagnostics import suggest
+        from cnnplan.diagnostics import some, suggest
 
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise UsageError(f"'{self.name}' has no layer '{name}'; {suggest(name, [x.name for x in self.layers])}")
+        names = [layer.name for layer in self.layers]
+        if inside := [other for other in names if other.startswith(f"{name}.")]:
+            raise UsageError(f"'{name}' is a block of {len(inside)} layers; name one of them: {some(inside, 6)}")
+        raise UsageError(f"'{self.name}' has no layer '{name}'; {suggest(name, names)}")
 
     def __repr__(self) -> str:
         return f"<Plan {self.name}: {len(self.graph.nodes)} layers, {self.parameters:,} parameters, {self.macs:,} MACs>"

@@ -9,9 +9,11 @@ expression, its value is the number itself.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnplan.errors import ShapeError
 from cnnplan.ops.base import AXES
 
 if TYPE_CHECKING:
@@ -101,16 +103,10 @@ def values(op: Op, xs: tuple[Shape, ...], axis: int | None = None) -> dict[str, 
     """What the words of a formula stand for: the operation's fields, its shapes; along an axis, where one is given."""
     x = xs[0]
     known: dict[str, Any] = {name: getattr(op, name) for name in type(op).model_fields}
-    known |= {
-        "input": tuple(x),
-        "output": tuple(op.output(*xs)),
-        "channels": x.channels,
-        "in_channels": x.channels,
-        "in_features": x.channels,
-        "inputs": len(xs),
-        "macs": op.macs(*xs),
-    }
-    known |= op.terms(*xs)
+    known |= {"input": tuple(x), "channels": x.channels, "in_channels": x.channels, "in_features": x.channels}
+    known |= {"inputs": len(xs), **op.terms(*xs)}
+    with suppress(ShapeError):  # of an operation that refuses its input
+        known |= {"output": tuple(op.output(*xs)), "macs": op.macs(*xs)}
     if axis is None:
         return known
     known["size"] = x.spatial[axis] if axis < x.rank else None

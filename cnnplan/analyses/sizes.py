@@ -387,15 +387,74 @@ def _samples(axis: Axis) -> list[int]:
     return list(dict.fromkeys(n for n in (smallest, *near) if n is not None and n in axis.legal))
 
 
-def chain(value: Value, axis: int, most: int = 4) -> list[tuple[str, int]]:
-    """How a size came about: the input's, or what the last layers that changed it made of it."""
+class Answer(NamedTuple):
+    """Whether one size is legal.
+
+    Attributes:
+        size: of the axes of an input, in its order.
+        refusal: why it is not legal; None where it is.
+        nearest: the nearest legal sizes along each axis, below and above; empty where it is legal itself.
+    """
+
+    size: tuple[int, ...]
+    refusal: Refusal | None
+    nearest: tuple[tuple[int, ...], ...]
+
+    @property
+    def legal(self) -> bool:
+        return self.refusal is None
+
+
+def asked(graph: Graph, axes: Sequence[Axis], size: Sequence[int]) -> Answer:
+    """Whether the built network runs with this spatial size of its inputs.
+
+    Raises:
+        UsageError: the inputs have another number of spatial axes.
+    """
+    ranks = {value.shape.rank for axis in axes for value in axis.inputs}
+    rank = max(ranks, default=0)
+    whole = tuple(size) * rank if len(size) == 1 and rank == 2 else tuple(size)
+    if len(ranks) != 1 or len(whole) != rank:
+        raise UsageError(f"the inputs of '{graph.name}' have {rank} spatial axes, not {len(size)}")
+    why = refusal(graph, {value.name: whole for axis in axes for value in axis.inputs})
+    nearest = []
+    for index, n in enumerate(whole):
+        legal = next(axis.legal for axis in axes if axis.axis == index)
+        near = [m for m in (legal.next_below(n), legal.next_above(n)) if m is not None]
+        nearest.append(() if n in legal else tuple(near))
+    return Answer(whole, why, tuple(nearest))
+
+
+def ways(graph: Graph, sizes: Mapping[str, Sequence[int]], node: Node, axis: int) -> list[list[tuple[str, int]]]:
+    """How the sizes of a layer's inputs come about at other sizes of the network's.
+
+    For each input of the layer: an input of the network, and the layers that changed the size along
+    the axis, with what they made of it.
+    """
+    shapes = shapes_before(graph, sizes, node)
+    return [_way(value, shapes, axis) for value in node.inputs]
+
+
+def shapes_before(graph: Graph, sizes: Mapping[str, Sequence[int]], node: Node) -> dict[Value, Shape]:
+    """The shapes of all values before a layer, with other sizes of the network's inputs."""
+    shapes: dict[Value, Shape] = {}
+    for value in graph.inputs:
+        given = sizes.get(value.name)
+        shapes[value] = Shape((value.shape.channels, *given)) if given else value.shape
+    for before in graph.nodes[: node.index]:
+        xs = tuple(shapes[v] for v in (*before.inputs, *((before.like,) if before.like else ())))
+        shapes.update(zip(before.outputs, before.op.outputs(*xs), strict=True))
+    return shapes
+
+
+def _way(value: Value, shapes: Mapping[Value, Shape], axis: int) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
-    while value.node:
-        before = value.node.inputs[0]
-        same = axis < before.shape.rank and axis < value.shape.rank
-        if not same or before.shape.spatial[axis] != value.shape.spatial[axis]:
-            found.append((value.node.name, value.shape.spatial[axis] if axis < value.shape.rank else 1))
-        if not same:
-            return found[::-1][-most:]
-        value = before
-    return [(value.name, value.shape.spatial[axis]), *found[::-1]][-most:]
+    while axis < shapes[value].rank:
+        node = value.node
+        before = shapes[node.inputs[0]].spatial[axis : axis + 1] if node else ()
+        if before != shapes[value].spatial[axis : axis + 1]:
+            found.append((value.name, shapes[value].spatial[axis]))
+        if node is None:
+            break
+        value = node.inputs[0]
+    return found[::-1]

@@ -25,9 +25,7 @@ def command(
     set_: common.Set = None,
     input_size: common.InputSize = None,
     format_: Annotated[Format, typer.Option("--format", help="What to build.")] = Format.torch,
-    stdin_filename: Annotated[
-        str | None, typer.Option("--stdin-filename", metavar="NAME", help="What to call standard input.")
-    ] = None,
+    stdin_filename: common.StdinFilename = None,
     quiet: common.Quiet = False,
     color: common.ColorOption = common.Color.auto,
 ) -> None:
@@ -41,25 +39,13 @@ def command(
         raise UsageError(
             f"{output} is the name of a spec; the source is Python: write it to {output.with_suffix('.py')}"
         )
-    data, path = common.read(spec, stdin_filename)
-    loaded = common.load(data, path, set_, input_size)
-    if loaded.plan is None:
-        from cnnplan.render import findings
-        from cnnplan.render.styled import Styled
-
-        out, lines = Styled(), findings.split(loaded.text)
-        for found in loaded.diagnostics:
-            if found.severity == "error":
-                out.extend(findings.finding(found, lines))
-        out.add(f"{findings.summary(loaded.diagnostics)}\n")
-        sys.stderr.write(common.printed(out, color))
-        raise typer.Exit(1)
+    plan = common.planned(spec, set_, input_size, stdin_filename, color)
     from cnnplan.emit import emit
 
-    source = emit(loaded.plan.graph)
+    source = emit(plan.graph)
     common.deliver(source.text, output)
     if output is not None and not quiet:
-        sys.stderr.write(f"wrote {output}: class {source.model}, {loaded.plan.parameters:,} parameters\n")
+        sys.stderr.write(f"wrote {output}: class {source.model}, {plan.parameters:,} parameters\n")
 
 
 def _same_file(a: Path, b: Path) -> bool:

@@ -81,9 +81,7 @@ def command(
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="The level from which findings give exit code 1.")
     ] = FailOn.error,
-    stdin_filename: Annotated[
-        str | None, typer.Option("--stdin-filename", metavar="NAME", help="What to call standard input.")
-    ] = None,
+    stdin_filename: common.StdinFilename = None,
     quiet: common.Quiet = False,
     verbose: common.Verbose = False,
     color: common.ColorOption = common.Color.auto,

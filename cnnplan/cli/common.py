@@ -42,6 +42,9 @@ InputSize = Annotated[
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of standard output.")
 ]
+StdinFilename = Annotated[
+    str | None, typer.Option("--stdin-filename", metavar="NAME", help="What to call standard input.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings and errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every layer, and findings of level info.")]
 ColorOption = Annotated[Color, typer.Option("--color", help="When to print colors.")]
@@ -105,6 +108,29 @@ def load(data: str | bytes, path: str, sets: Sequence[str] | None, size: str | N
 def _or_bug(report: Report) -> tuple[Diagnostic, ...]:
     assert report.failed, "a spec was refused without a finding"
     return report.diagnostics
+
+
+def planned(spec: str, sets: Sequence[str] | None, size: str | None, stdin_filename: str | None, color: Color) -> Plan:
+    """The plan of one spec; prints why, and exits with 1, where it is not valid."""
+    data, path = read(spec, stdin_filename)
+    loaded = load(data, path, sets, size)
+    if loaded.plan is None:
+        sys.stderr.write(refused(loaded, color))
+        raise typer.Exit(1)
+    return loaded.plan
+
+
+def refused(loaded: Loaded, color: Color) -> str:
+    """Why a spec is not valid, as it is printed on standard error."""
+    from cnnplan.render import findings
+    from cnnplan.render.styled import Styled
+
+    out, lines = Styled(), findings.split(loaded.text)
+    for found in loaded.diagnostics:
+        if found.severity == "error":
+            out.extend(findings.finding(found, lines))
+    out.add(f"{findings.summary(loaded.diagnostics)}\n")
+    return printed(out, color)
 
 
 def read(path: str, stdin_filename: str | None = None) -> tuple[bytes, str]:

@@ -214,8 +214,9 @@ class Op(BaseModel):
 
     def formula(self, number: str, *xs: Shape) -> str:
         """The formula of "output", "parameters", "buffers", "macs" or "flops", as it is for these arguments."""
-        text = self.formulas.get(number, "0").partition(":")[0].removesuffix(" along each axis")
-        head, _, bias = text.removesuffix(" comparisons").partition(", and ")
+        text = self.formulas.get(number, "0").partition(":")[0]
+        text = text.removesuffix(" along each axis").removesuffix(" comparisons")
+        head, _, bias = text.partition(", and ")
         if bias.endswith(" for the bias"):
             return f"{head} + {bias.removesuffix(' for the bias')}" if getattr(self, "bias", False) else head
         return text

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from cnnplan.analyses.region import Sight
+    from cnnplan.analyses.sizes import Answer, Axis, Legal
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Value
     from cnnplan.planning import Layer, Plan, Reach
@@ -33,6 +34,11 @@ def document(specs: Sequence[dict[str, Any]]) -> str:
         },
     }
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def text(value: dict[str, Any]) -> str:
+    """A document of its own."""
+    return json.dumps({"format_version": FORMAT_VERSION, **value}, indent=1, ensure_ascii=False) + "\n"
 
 
 def spec(
@@ -144,3 +150,61 @@ def field(value: Value, reach: Reach) -> dict[str, Any] | None:
 
 def _number(stride: Fraction) -> int | str:
     return int(stride) if stride.denominator == 1 else str(stride)
+
+
+def explained(found: Layer, plan: Plan) -> dict[str, Any]:
+    """A layer and how its numbers came about."""
+    from cnnplan.analyses.explain import explanation
+    from cnnplan.emit import emit
+
+    return {
+        "spec": plan.path,
+        "layer": layer(found),
+        "numbers": [line._asdict() for line in explanation(found)],
+        "tensors": {name: list(shape) for name, shape in found.work.tensors.items()},
+        "source_line": emit(plan.graph).line(found.node),
+    }
+
+
+def sizes(plan: Plan, axes: Sequence[Axis], answer: Answer | None) -> dict[str, Any]:
+    """The legal sizes along each axis, what refuses the others, and whether one size is legal."""
+    from cnnplan.analyses.sizes import refused
+    from cnnplan.ops.base import AXES
+
+    found = [
+        {
+            "inputs": [value.name for value in axis.inputs],
+            "axis": AXES[axis.inputs[0].shape.rank][axis.axis],
+            "planned": axis.planned,
+            "legal": _legal(axis.legal),
+            "valid": _legal(axis.valid),
+            "refused": [
+                {"size": size, "layer": why.layer or None, "message": why.message, "help": why.help}
+                for size, why in refused(plan.graph, axis)
+            ],
+        }
+        for axis in axes
+    ]
+    out: dict[str, Any] = {"spec": plan.path, "axes": found}
+    if answer:
+        why = answer.refusal
+        out["asked"] = {
+            "size": list(answer.size),
+            "legal": answer.legal,
+            "reason": why and why.message,
+            "layer": (why.layer or None) if why else None,
+            "nearest": [list(near) for near in answer.nearest],
+        }
+    return out
+
+
+def _legal(legal: Legal) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "modulus": legal.modulus or None,
+        "remainders": list(legal.remainders),
+        "at_least": legal.at_least or None,
+        "others": [{"first": first, "last": last, "step": step} for first, last, step in legal.others],
+    }
+    if legal.tried:
+        out["tried_up_to"] = legal.tried
+    return out
