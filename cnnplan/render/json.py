@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Value
     from cnnplan.planning import Layer, Plan, Reach
+    from cnnplan.runtime.verify import Verification
 
 FORMAT_VERSION = "1.0"
 
@@ -208,3 +209,30 @@ def _legal(legal: Legal) -> dict[str, Any]:
     if legal.tried:
         out["tried_up_to"] = legal.tried
     return out
+
+
+def verified(found: Sequence[Verification]) -> dict[str, Any]:
+    """Each spec's checks, and every layer as it ran."""
+    specs = []
+    for one in found:
+        layers = [
+            {
+                "name": planned.name,
+                "line": planned.line,
+                "planned": {"outputs": [list(shape) for shape in planned.outputs], "macs": planned.macs},
+                "measured": {"outputs": [list(shape) for shape in measured.outputs], "macs": measured.macs},
+            }
+            for planned, measured in zip(one.plan.layers, one.layers, strict=False)
+        ]
+        checks = [check._asdict() | {"differences": [d._asdict() for d in check.differences]} for check in one.checks]
+        specs.append(
+            {
+                "path": one.plan.path,
+                "name": one.plan.name,
+                "passed": one.passed,
+                "checks": checks,
+                "layers": layers,
+                "notes": list(one.notes),
+            }
+        )
+    return {"passed": all(one.passed for one in found), "specs": specs}

@@ -26,10 +26,10 @@ from torch.autograd.graph import saved_tensors_hooks
 import cnnplan
 from cnnplan.emit import emit
 from cnnplan.runtime.build import build as build_graph
+from cnnplan.runtime.interpreter import interpret
 from tests.cli.run import ROOT
 from tests.cli.run import cnnplan as command
 from tests.emit.small_networks import NAMES, SPECS, build, disturbed, inputs, listed, outputs, plan
-from tests.interpreter import interpret
 
 every = pytest.mark.parametrize("name", NAMES)
 USELESS = ("tower.linear1.bias",)  # the same in both towers, it leaves their difference as it is

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 import cnnplan
 from cnnplan.emit import emit
 from cnnplan.runtime.build import build
-from tests.interpreter import interpret
+from cnnplan.runtime.interpreter import interpret
 from tests.networks import Spec, networks
 
 slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])

@@ -5,7 +5,7 @@ import torch
 
 import cnnplan
 from cnnplan.blocks import builtin_names
-from tests.interpreter import interpret
+from cnnplan.runtime.interpreter import interpret
 from tests.language.helpers import blames, blocked, complaint, last, listed, names, net, plan, refused, shapes
 from tests.language.oracle import agrees
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import cnnplan
-from tests.interpreter import interpret
+from cnnplan.runtime.interpreter import interpret
 from tests.language.helpers import HEAD, blames, blocked, complaint, listed, names, net, plan
 from tests.language.oracle import agrees, source
 

@@ -6,7 +6,7 @@ from torch import nn
 
 import cnnplan
 from cnnplan.planning import Plan
-from tests.interpreter import interpret
+from cnnplan.runtime.interpreter import interpret
 from tests.language.helpers import blames, blocked, complaint, last, listed, names, net, plan, refused, shapes
 from tests.language.oracle import agrees
 

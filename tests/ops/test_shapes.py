@@ -100,7 +100,6 @@ def merged(draw: st.DrawFn) -> tuple[Op, tuple[Shape, ...]]:
 @given(merged())
 def test_merges(case: tuple[Op, tuple[Shape, ...]]) -> None:
     op, shapes = case
-    same = op.kind != "concat" and all(s == shapes[0] for s in shapes)
     assert agrees_with_torch(op, *shapes)
 
 
