@@ -78,6 +78,34 @@ BLOCKS: dict[str, Any] = {
     },
 }
 
+OTHERS: tuple[Item, ...] = (
+    "prelu",
+    "scale",
+    "instancenorm",
+    {"instancenorm": {"track_running_stats": True}},
+    {"lppool": {"p": 2, "kernel_size": 2}},
+    {"maxpool": {"kernel_size": 3, "stride": 2, "ceil_mode": True}},
+    {"maxpool": {"kernel_size": 2, "stride": 1, "dilation": 2}},
+    {"avgpool": {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}},
+    {"pixel_shuffle": 2},
+    {"space_to_depth": 2},
+    {"channel_shuffle": 2},
+    "softmax",
+    {"softmax": {"axis": 1}},
+    {"upsample": {"scale_factor": 2, "mode": "bilinear"}},
+    {"upsample": {"size": 7, "mode": "bilinear", "align_corners": True}},
+    {"upsample": {"scale_factor": 2, "mode": "bicubic"}},
+    {"upsample": {"size": 5, "mode": "nearest-exact"}},
+    {"conv": {"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": "reflect"}},
+    {"conv": {"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": "circular"}},
+    {"depthwise_conv": {"kernel_size": 3, "padding": 1, "padding_mode": "replicate"}},
+    {"pad": {"padding": 1, "mode": "reflect"}},
+    {"conv_transpose": {"out_channels": 4, "kernel_size": 3, "stride": 2, "dilation": 2, "padding": 1}},
+    {"conv_transpose": {"out_channels": 4, "kernel_size": 2, "stride": 3}},
+    {"global_avgpool": {"keepdim": True}},
+    {"slice": {"axis": 1, "stop": -1}},
+)
+
 small = st.integers(1, 3)
 widths = st.sampled_from([2, 4, 6, 8])
 
@@ -89,6 +117,7 @@ def simple_items(draw: st.DrawFn) -> Item:
         st.sampled_from(
             ["conv", "conv", "conv", "depthwise_conv", "conv_transpose", "maxpool", "avgpool", "norm", "activation"]
             + ["dropout", "upsample", "pad", "layer_scale", "adaptive", "crop", "permute", "reshape", "slice"]
+            + ["other", "other"]
         )
     )
     kernel, stride = draw(small), draw(st.integers(1, 2))
@@ -136,6 +165,8 @@ def simple_items(draw: st.DrawFn) -> Item:
         return {"reshape": draw(st.sampled_from([[-1, 2, 2], [4, -1], [2, -1, 2]]))}
     if kind == "slice":
         return {"slice": {"axis": draw(st.integers(0, 1)), "start": 1}}
+    if kind == "other":
+        return draw(st.sampled_from(OTHERS))
     return "layer_scale"
 
 
@@ -190,6 +221,9 @@ def items(draw: st.DrawFn, names: Sequence[str], depth: int) -> list[Item]:
         return [{merge: None, "from": [draw(st.sampled_from(list(names))), "previous"]}]
     if kind == "split":
         name = f"half{len(names)}"
+        if draw(st.integers(0, 2)) == 0:  # halves of the height, one behind the other again
+            parts = [f"{name}.1", f"{name}.0"]
+            return [{"split": {"sections": 2, "axis": 1}, "name": name}, {"concat": {"axis": 1}, "from": parts}]
         return [
             {"split": 2, "name": name},
             {

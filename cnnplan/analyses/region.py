@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.errors import UsageError
 from cnnplan.ops.base import AXES
+from cnnplan.ops.window import POINTWISE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -160,8 +161,8 @@ def sight(value: Value, unit: Sequence[int], graph: Graph) -> Sight:
     values = (v for node in graph.nodes for v in (*node.inputs, *node.outputs))
     if (largest := max((n for v in values for n in v.shape), default=1)) > MAX_UNITS:
         raise UsageError(f"an axis has {largest:,} units; at most {MAX_UNITS:,} are followed one by one")
-    regions = seen(value, unit, graph)
-    local = seen(value, unit, graph, local=True)
+    look = Look(graph)
+    regions, local = look.seen(value, unit), look.seen(value, unit, local=True)
     return Sight(value, tuple(unit), regions, local, tuple(_wide(value, graph)))
 
 
@@ -198,27 +199,76 @@ def seen(value: Value, unit: Sequence[int], graph: Graph, *, local: bool = False
         graph: the network.
         local: leave out the paths through operations that read a whole axis.
     """
-    start = Box((_whole(value.shape.channels), *(1 << index for index in unit)))
-    asked: dict[Value, list[Box]] = {value: [start]}
-    last = value.node.index if value.node else -1
-    for node in reversed(graph.nodes[: last + 1]):
-        for port, output in enumerate(node.outputs):
-            boxes = asked.pop(output, None) if output is not value or node.index == last else None
-            if boxes:
-                _behind(node, port, _fewer(boxes), asked, local)
-    return tuple(Region(given.shape, tuple(_fewer(asked.get(given, [])))) for given in graph.inputs)
+    return Look(graph).seen(value, unit, local=local)
 
 
-def _behind(node: Node, port: int, boxes: Sequence[Box], asked: dict[Value, list[Box]], local: bool) -> None:
-    """What an operation reads for these boxes of one of its outputs."""
-    bounds = node.op.bounds(*node.shapes)
-    output = node.outputs[port].shape
-    for index, value in enumerate(node.inputs):
-        windows = node.op.reads(index, port, *node.shapes)
-        if local and is_wide(windows, value.shape):
-            continue
-        found = (_read(box, windows, value.shape, output, bounds) for box in boxes)
-        asked.setdefault(value, []).extend(box for box in found if box)
+class Look:
+    """Answers `seen` for many units of a network: what operations read is asked once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._reads: dict[tuple[Node, int, int], tuple[Window, ...]] = {}
+        self._known: dict[tuple[Value, tuple[int, ...], bool], tuple[Region, ...]] = {}
+        self._cut: dict[Value, bool] = {}
+
+    def seen(self, value: Value, unit: Sequence[int], *, local: bool = False) -> tuple[Region, ...]:
+        """What a unit of a value sees of each input of the network."""
+        value = self._origin(value)
+        key = (value, tuple(unit), local and self._is_cut(value))
+        if key not in self._known:
+            self._known[key] = self._follow(value, unit, local)
+        return self._known[key]
+
+    def reads(self, node: Node, index: int, port: int) -> tuple[Window, ...]:
+        """What an output of a layer reads of one of its inputs."""
+        key = (node, index, port)
+        if key not in self._reads:
+            self._reads[key] = node.op.reads(index, port, *node.shapes)
+        return self._reads[key]
+
+    def _origin(self, value: Value) -> Value:
+        """The first value whose units see what this one's do: through operations that read the same unit."""
+        while (node := value.node) and len(node.inputs) == 1 and len(node.outputs) == 1:
+            if node.inputs[0].shape != value.shape or any(w != POINTWISE for w in self.reads(node, 0, 0)):
+                break
+            value = node.inputs[0]
+        return value
+
+    def _is_cut(self, value: Value) -> bool:
+        """Whether some operation on the way to a value reads a whole axis."""
+        if not self._cut:
+            self._cut.update((given, False) for given in self.graph.inputs)
+            for node in self.graph.nodes:
+                for port, output in enumerate(node.outputs):
+                    reads = (self.reads(node, index, port) for index in range(len(node.inputs)))
+                    pairs = list(zip(reads, node.inputs, strict=True))
+                    self._cut[output] = any(self._cut[v] or is_wide(windows, v.shape) for windows, v in pairs)
+        return self._cut[value]
+
+    def _follow(self, value: Value, unit: Sequence[int], local: bool) -> tuple[Region, ...]:
+        start = Box((_whole(value.shape.channels), *(1 << index for index in unit)))
+        asked: dict[Value, list[Box]] = {value: [start]}
+        last = value.node.index if value.node else -1
+        for node in reversed(self.graph.nodes[: last + 1]):
+            for port, output in enumerate(node.outputs):
+                boxes = asked.pop(output, None)
+                if boxes:
+                    self._behind(node, port, _fewer(boxes), asked, local)
+        return tuple(Region(given.shape, tuple(_fewer(asked.get(given, [])))) for given in self.graph.inputs)
+
+    def _behind(self, node: Node, port: int, boxes: list[Box], asked: dict[Value, list[Box]], local: bool) -> None:
+        """What an operation reads for these boxes of one of its outputs."""
+        bounds = node.op.bounds(*node.shapes) if len(node.inputs) == 1 else ""
+        output = node.outputs[port].shape
+        for index, value in enumerate(node.inputs):
+            windows = self.reads(node, index, port)
+            if local and is_wide(windows, value.shape):
+                continue
+            if output == value.shape and not bounds and all(window is POINTWISE for window in windows):
+                asked.setdefault(value, []).extend(boxes)
+                continue
+            found = (_read(box, windows, value.shape, output, bounds) for box in boxes)
+            asked.setdefault(value, []).extend(box for box in found if box)
 
 
 def _read(box: Box, windows: Sequence[Window], shape: Shape, output: Shape, bounds: str) -> Box | None:

@@ -266,6 +266,8 @@ class Constructor(Placing):
         """The construction of a torch module, its arguments solved over the sites; `half` is its padding."""
         kernel = ""
         target = modules[0].target
+        if any(m.target != target for m in modules):  # copies of an item with other numbers of axes
+            raise Inexpressible(item.word)
         if not target.startswith("nn."):
             self.draft.helpers.add(target)
         arguments: list[str | Call] = []

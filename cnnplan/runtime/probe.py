@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from cnnplan.analyses.region import Region, is_wide, seen
+from cnnplan.analyses.region import Look, Region, is_wide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,6 +118,7 @@ def probe(graph: Graph, interpreter: Interpreter, macs: int, count: int | None =
 def _samples(graph: Graph) -> Iterator[Sample]:
     """Of every value with spatial axes the middle unit, the first, the last and one at random."""
     chance = random.Random(0)  # noqa: S311 - a sample, the same in every run
+    look = Look(graph)
     inputs = [i for i, v in enumerate(graph.inputs) if v.shape.rank and v.dtype == "float32"]
     for node in graph.nodes:
         for port, value in enumerate(node.outputs):
@@ -131,7 +132,7 @@ def _samples(graph: Graph) -> Iterator[Sample]:
                 tuple(chance.randrange(n) for n in sizes),
             ]
             for unit in dict.fromkeys(units):
-                local, whole = seen(value, unit, graph, local=True), seen(value, unit, graph)
+                local, whole = look.seen(value, unit, local=True), look.seen(value, unit)
                 for given in inputs:
                     yield Sample(node, port, unit, given, local[given], whole[given])
 

@@ -25,7 +25,7 @@ from cnnplan.runtime.interpreter import Interpreter, Refused
 from cnnplan.runtime.probe import probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from cnnplan.graph import Graph, Node
     from cnnplan.planning import Plan
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 BATCH = 2
 TOLERANCE = 1e-4
 """Outputs of the same layers in the same order: torch may still sum in another order."""
+
+FORWARD = "the planned layers, run one by one"
+SOURCE = "the emitted file, with the model's weights"
+BACKWARD = "one backward pass"
 
 EXACT, EQUAL, DIFFERS, LEFT_OUT = "exact", "equal", "differs", "left out"
 
@@ -124,8 +128,13 @@ def verify(plan: Plan, *, device: str = "cpu", probes: int | None = None) -> Ver
     layers, outputs, refused = _by_layer(plan, interpreter, inputs)
     checks = [_shapes(layers, refused), *checks, _torch_macs(plan, layers)]
     if refused is None:
-        checks += [_fvcore(plan, model, inputs), _outputs(plan, model, inputs, outputs), _source(plan, model, inputs)]
-        checks += [_gradients(plan, model, inputs)]
+        ends = f"{len(plan.graph.outputs)} output{'s' if len(plan.graph.outputs) > 1 else ''}"
+        checks += [
+            _fvcore(plan, model, inputs),
+            _checked("forward", FORWARD, ends, lambda: _outputs(plan, model, inputs, outputs)),
+            _checked("source", SOURCE, ends, lambda: _source(plan, model, inputs)),
+            _checked("gradients", BACKWARD, "", lambda: _gradients(plan, model, inputs)),
+        ]
         checks += [_field(plan, Interpreter(plan.graph, model.cpu()), probes)]
     return Verification(plan, tuple(checks), tuple(layers), tuple(_notes(plan)))
 
@@ -334,14 +343,30 @@ def _count(model: nn.Module, inputs: Sequence[Tensor]) -> Mapping[str, Counter[s
 # ---------------------------------------------------------------- the emitted source
 
 
-def _listed(outputs: Any) -> list[Tensor]:
+class _Failed(Exception):
+    """The emitted model does not run."""
+
+
+def _run(model: nn.Module, inputs: Sequence[Tensor]) -> list[Tensor]:
+    try:
+        outputs = model(*inputs)
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
+        raise _Failed(f"torch refuses: {str(error).partition(chr(10))[0]}") from error
     return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+
+def _checked(what: str, oracle: str, planned: str, check: Callable[[], Check]) -> Check:
+    """A check whose model may not run at all."""
+    try:
+        return check()
+    except _Failed as failed:
+        return Check(what, planned, "", oracle, DIFFERS, (Difference(what, None, "runs", str(failed)),))
 
 
 @torch.no_grad()
 def _outputs(plan: Plan, model: nn.Module, inputs: Sequence[Tensor], expected: Sequence[Tensor]) -> Check:
     """The emitted `forward` gives what the planned layers give, one after the other."""
-    return _same(plan, "forward", "the planned layers, run one by one", _listed(model(*inputs)), expected)
+    return _same(plan, "forward", FORWARD, _run(model, inputs), expected)
 
 
 @torch.no_grad()
@@ -353,8 +378,7 @@ def _source(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> Check:
     with torch.device("meta"):
         other: nn.Module = namespace[source.model]()
     other.load_state_dict(model.state_dict(), strict=True, assign=True)
-    given, expected = _listed(other.eval()(*inputs)), _listed(model(*inputs))
-    return _same(plan, "source", "the emitted file, with the model's weights", given, expected)
+    return _same(plan, "source", SOURCE, _run(other.eval(), inputs), _run(model, inputs))
 
 
 def _same(plan: Plan, what: str, oracle: str, found: Sequence[Tensor], expected: Sequence[Tensor]) -> Check:
@@ -384,11 +408,11 @@ def _same(plan: Plan, what: str, oracle: str, found: Sequence[Tensor], expected:
 def _gradients(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> Check:
     """One backward pass reaches every trainable parameter."""
     wanted = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    oracle = "one backward pass"
+    oracle = BACKWARD
     if not wanted:
         return Check("gradients", "none", "none", "no parameter is trainable", EXACT)
     total = torch.zeros((), device=inputs[0].device)
-    for y in _listed(model(*inputs)):
+    for y in _run(model, inputs):
         if y.requires_grad:
             total = total + (y * torch.randn_like(y)).sum()
     if total.requires_grad:
@@ -432,14 +456,15 @@ def _missed(miss: Miss) -> Difference:
 
 def _outside_spans(graph: Graph, plan: Plan) -> Iterator[Difference]:
     """Where a unit sees more than the field that the plan reports."""
-    from cnnplan.analyses.region import seen
+    from cnnplan.analyses.region import Look
 
+    look = Look(graph)
     for node in graph.nodes:
         value = node.output
         if not value.shape.rank:
             continue
         unit = tuple(n // 2 for n in value.shape.spatial)
-        for given, region in enumerate(seen(value, unit, graph, local=True)):
+        for given, region in enumerate(look.seen(value, unit, local=True)):
             paths = plan.reach.fields[value][given]
             for axis, known in enumerate(paths.axes if paths else ()):
                 span = known.span

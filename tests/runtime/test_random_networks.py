@@ -1,0 +1,22 @@
+"""Random networks: every number of the plan is torch's."""
+
+from hypothesis import HealthCheck, given, settings
+
+import cnnplan
+from cnnplan.runtime.verify import verify
+from tests.networks import Spec, networks
+
+slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])
+
+
+@given(networks())
+@slow
+def test_random_networks_verify(spec: Spec) -> None:
+    plan = cnnplan.plan(spec)
+    found = verify(plan)
+    dead = any(d.code == "R401" for d in plan.diagnostics)
+    for check in found.checks:
+        if check.what == "gradients" and dead:
+            assert check.verdict == "differs"  # what no output depends on has no gradient
+        else:
+            assert check.verdict in ("exact", "equal"), check
