@@ -6,6 +6,7 @@ text ─ source ─▶ spec ─ elaborate ─▶ Graph ─▶ analyses ─▶ Pl
 plan = cnnplan.plan("specs/vgg16.yaml")      # a path, a text or a dict; without torch
 plan.parameters, plan.macs, plan.layers[3].output
 model = cnnplan.build("specs/vgg16.yaml")    # torch.nn.Module, from the source `cnnplan build` writes
+cnnplan.verify("specs/vgg16.yaml").passed    # every number held against torch
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnplan.api import build
+    from cnnplan.api import build, verify
     from cnnplan.errors import CnnplanError, ExpressionError, ShapeError, SpecError, UsageError
     from cnnplan.planning import Layer, Plan, plan
     from cnnplan.version import __version__
@@ -29,10 +30,12 @@ __all__ = [
     "__version__",
     "build",
     "plan",
+    "verify",
 ]
 
 _HOMES = {
     "build": "api",
+    "verify": "api",
     "plan": "planning",
     "Plan": "planning",
     "Layer": "planning",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from cnnplan.runtime.verify import Verification
+
 
 def build(
     spec: str | Path | Mapping[str, Any] | Plan,
@@ -29,17 +31,56 @@ def build(
         SpecError: the spec is not valid.
         UsageError: the file cannot be read, or torch is not installed.
     """
-    if isinstance(spec, Plan):
-        if variables is not None or input_size is not None:
-            raise UsageError("a plan has its variables and its input size: give them to `plan`")
-        planned = spec
-    else:
-        planned = plan(spec, variables=variables, input_size=input_size)
+    planned = _planned(spec, variables, input_size)
     try:
         from cnnplan.runtime.build import build as build_graph
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
     return build_graph(planned.graph)
+
+
+def verify(
+    spec: str | Path | Mapping[str, Any] | Plan,
+    *,
+    variables: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
+    device: str = "cpu",
+    probes: int | None = None,
+) -> Verification:
+    """Build the network and hold every number of its plan against torch, layer by layer.
+
+    The first arguments are those of `cnnplan.plan`; a plan may be given instead of a spec.
+
+    Args:
+        device: where the model runs, such as "cpu" or "cuda".
+        probes: how many inputs the receptive field is probed with; by default by the network's size.
+
+    Returns:
+        The checks, each with `planned`, `measured` and `verdict`; `passed` where none differs.
+
+    Raises:
+        SpecError: the spec is not valid.
+        UsageError: the file cannot be read, torch is not installed, there is no such device or
+            not enough memory.
+    """
+    planned = _planned(spec, variables, input_size)
+    try:
+        from cnnplan.runtime.verify import verify as verify_plan
+    except ModuleNotFoundError as error:
+        raise missing_torch(error) from None
+    return verify_plan(planned, device=device, probes=probes)
+
+
+def _planned(
+    spec: str | Path | Mapping[str, Any] | Plan,
+    variables: Mapping[str, Any] | None,
+    input_size: int | Sequence[int] | None,
+) -> Plan:
+    if isinstance(spec, Plan):
+        if variables is not None or input_size is not None:
+            raise UsageError("a plan has its variables and its input size: give them to `plan`")
+        return spec
+    return plan(spec, variables=variables, input_size=input_size)
 
 
 def missing_torch(error: ModuleNotFoundError) -> UsageError:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cnnplan.analyses.field import Fields, ReceptiveField
     from cnnplan.analyses.paths import Paths
     from cnnplan.analyses.region import Sight
+    from cnnplan.analyses.sizes import Axis
     from cnnplan.analyses.taps import Comb
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Graph, Node, Value
@@ -260,6 +261,17 @@ class Plan:
         """That of the last value that still has local paths; None where there is none."""
         value = self.reach.last_value
         return self.reach.of(value) if value else None
+
+    @cached_property
+    def legal_sizes(self) -> list[Axis]:
+        """The legal sizes along each spatial axis of the inputs: of one built model, and of the spec.
+
+        Raises:
+            UsageError: sizes repeat after a period that is too long to be followed.
+        """
+        from cnnplan.analyses.sizes import legal_sizes
+
+        return legal_sizes(self.graph)
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

@@ -6,11 +6,15 @@ import cnnplan
 from cnnplan.runtime.verify import verify
 from tests.networks import Spec, networks
 
-slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])
+EXAMPLES = 300 if settings.default.max_examples < 100 else 3_000
+"""Hundreds in every run of the suite, thousands at night."""
 
 
 @given(networks())
-@slow
+@settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
 def test_random_networks_verify(spec: Spec) -> None:
     plan = cnnplan.plan(spec)
     found = verify(plan)
