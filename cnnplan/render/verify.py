@@ -47,16 +47,16 @@ def _line(out: Styled, one: Verification, room: int) -> None:
 def _table(out: Styled, one: Verification, width: int, verbose: bool) -> None:
     out.add(one.plan.name, "bold")
     out.add(f"  {printable(one.plan.path)}\n\n", "dim")
-    rows = [("", "planned", "measured", "by", "verdict")]
-    rows += [(c.what, c.planned, c.measured, c.oracle, c.verdict) for c in one.checks]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    over = sum(widths) + 8 - width
-    widths[3] = max(12, widths[3] - max(0, over))
+    rows = [("", "planned", "measured", "", "by")]
+    rows += [(c.what, c.planned, c.measured, c.verdict, c.oracle) for c in one.checks]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    margin = sum(widths) + 8
     for number, row in enumerate(rows):
-        oracle = row[3] if len(row[3]) <= widths[3] else row[3][: widths[3] - 1] + "…"
-        cells = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]), oracle.ljust(widths[3])]
+        cells = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]
         out.add(f"{'  '.join(cells)}  ", "dim" if number == 0 else "")
-        out.add(f"{row[4]}\n", STYLES.get(row[4], "dim"))
+        out.add(f"{row[3]:<{widths[3]}}  ", STYLES.get(row[3], "dim"))
+        lines = wrap(row[4], max(16, width - margin)) or [""]
+        out.add(f"\n{'':{margin}}".join(lines) + "\n", "dim")
     out.add("\n")
     if verbose:
         _layers(out, one, width)

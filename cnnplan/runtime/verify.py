@@ -35,8 +35,8 @@ BATCH = 2
 TOLERANCE = 1e-4
 """Outputs of the same layers in the same order: torch may still sum in another order."""
 
-FORWARD = "the planned layers, run one by one"
-SOURCE = "the emitted file, with the model's weights"
+FORWARD = "layers one by one"
+SOURCE = "the emitted file"
 BACKWARD = "one backward pass"
 
 EXACT, EQUAL, DIFFERS, LEFT_OUT = "exact", "equal", "differs", "left out"
@@ -212,7 +212,7 @@ def _tensors(plan: Plan, model: nn.Module) -> Iterator[Check]:
         differences = tuple(Difference(name, None, "frozen" if name in frozen else "trained", "not") for name in wrong)
         verdict = DIFFERS if wrong or trained != plan.trainable_parameters else EXACT
         planned = f"{plan.trainable_parameters:,}"
-        yield Check("trainable", planned, f"{trained:,}", "requires_grad of the built model", verdict, differences)
+        yield Check("trainable", planned, f"{trained:,}", "requires_grad", verdict, differences)
 
 
 def _compared(
@@ -228,7 +228,7 @@ def _compared(
     differences += [Difference(name, None, "none", _shape(shape)) for name, shape in left.items()]
     measured_total = sum(map(prod, found.values()))
     verdict = DIFFERS if differences or total != measured_total else EXACT
-    oracle = f"the built model, {len(found):,} tensors by name and shape"
+    oracle = f"{len(found):,} tensors by name"
     return Check(what, f"{total:,}", f"{measured_total:,}", oracle, verdict, tuple(differences))
 
 
@@ -290,7 +290,7 @@ def _torch_macs(plan: Plan, layers: Sequence[Measured]) -> Check:
     )
     total = sum(x.macs or 0 for x in layers)
     verdict = DIFFERS if differences or total != plan.macs else EXACT
-    return Check("MACs", f"{plan.macs:,}", f"{total:,}", "torch.utils.flop_counter, by layer", verdict, differences)
+    return Check("MACs", f"{plan.macs:,}", f"{total:,}", "torch's flop counter", verdict, differences)
 
 
 COUNTED = ("conv", "linear", "matmul", "addmm", "bmm")
@@ -311,7 +311,7 @@ def _fvcore(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> Check:
         return Check("MACs", f"{whole:,}", "", "fvcore: pip install fvcore", LEFT_OUT)
     from importlib.metadata import version
 
-    oracle = f"fvcore {version('fvcore')}, convolutions and linear"
+    oracle = f"fvcore {version('fvcore').partition('.post')[0]}"
     try:
         counts = _count(model, inputs)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
@@ -457,7 +457,7 @@ def _field(plan: Plan, interpreter: Interpreter, probes: int | None) -> Check:
     differences = (*(_missed(miss) for miss in misses.values()), *hulls)
     planned = f"{probed.units:,} units of {len(probed.layers):,} layers"
     measured = f"{probed.answers:,} answers"
-    oracle = f"NaNs at {probed.inputs:,} places"
+    oracle = f"NaNs in {probed.inputs:,} inputs"
     if probed.bounds:
         oracle += f"; a bound for {probed.bounds:,} units"
     return Check("field", planned, measured, oracle, DIFFERS if differences else EXACT, differences)
