@@ -11,7 +11,8 @@ from cnnplan.render.styled import Styled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cnnplan.runtime.verify import Check, Verification
+    from cnnplan.runtime.check import Check
+    from cnnplan.runtime.verify import Verification
 
 STYLES = {"exact": "green", "equal": "green", "differs": "bold red", "left out": "yellow"}
 SHOWN = 20

@@ -17,8 +17,10 @@ from cnnplan.ops.conv import Conv
 from cnnplan.ops.maxpool import MaxPool
 from cnnplan.ops.merges import Concat
 from cnnplan.ops.window import POINTWISE, Window
+from cnnplan.runtime import running
 from cnnplan.runtime import verify as verifying
-from cnnplan.runtime.verify import DIFFERS, Verification, verify
+from cnnplan.runtime.check import DIFFERS
+from cnnplan.runtime.verify import Verification, verify
 from tests.language.helpers import net
 from tests.test_zoo import IMAGE, SMALL
 
@@ -171,7 +173,7 @@ def test_another_source_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         source = emit(graph)
         return source._replace(text=source.text.replace("nn.ReLU()", "nn.Tanh()"))
 
-    monkeypatch.setattr(verifying, "emit", emitted)
+    monkeypatch.setattr(running, "emit", emitted)
     found = verified()
     assert {check.what for check in found.checks if check.verdict == DIFFERS} == {"source"}
 
