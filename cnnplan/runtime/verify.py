@@ -69,13 +69,22 @@ def verify(plan: Plan, *, device: str = "cpu", probes: int | None = None) -> Ver
     """
     place = _device(device)
     _room(plan)
-    torch.manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _verified(plan, place, probes)
+
+
+def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verification:
     model = build(plan.graph)
     _disturb(model)
     checks = [*tensors(plan, model)]
     model = model.to(place).eval()
     inputs = [_input(v.shape, v.dtype, place) for v in plan.graph.inputs]
-    interpreter = Interpreter(plan.graph, model)
+    try:
+        interpreter = Interpreter(plan.graph, model)
+    except KeyError as missing:  # the check of the tensors says so
+        left = Check("shapes", "", "", f"the model has no {missing}: nothing else can be compared", LEFT_OUT)
+        return Verification(plan, (left, *checks), (), ())
     layers, outputs, refused = counting.by_layer(interpreter, inputs)
     checks = [counting.shapes(layers, refused), *checks, counting.torch_macs(plan, layers)]
     if refused is None:
