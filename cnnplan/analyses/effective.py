@@ -16,6 +16,7 @@ from functools import lru_cache
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from cnnplan.analyses.field import MAX_PHASES
 from cnnplan.analyses.paths import Paths, follow
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class _Spreads:
     def through(self, known: Known, window: Window) -> Known:
         if not isinstance(known, Spread):
             return known
+        if len(window.phases) > MAX_PHASES:
+            return UNKNOWN
         mean, variance = _moments(window)
         stride = known.stride * window.advance / len(window.phases)
         if stride > MAX_STRIDE:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cnnplan.ops.base import Shape
     from cnnplan.ops.window import Window
 
-MAX_UNITS = 1 << 22
+MAX_UNITS = 1 << 20
 """Longer axes are not followed unit by unit."""
 
 MAX_BOXES = 128

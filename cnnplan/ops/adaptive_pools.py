@@ -37,11 +37,7 @@ class _AdaptivePool(Op):
 
     def values(self, x: Shape) -> int:
         """How many input values all windows of one channel read together."""
-        total = 1
-        for n, out in zip(x.spatial, self.output(x).spatial, strict=True):
-            window = Adaptive(n, out).window
-            total *= sum(len(phase) for phase in window.phases) * (out // len(window.phases))
-        return total
+        return prod(Adaptive(n, out).reads for n, out in zip(x.spatial, self.output(x).spatial, strict=True))
 
     def formula(self, number: str, *xs: Shape) -> str:
         return "channels * values" if number == "flops" else super().formula(number, *xs)

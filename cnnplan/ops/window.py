@@ -9,11 +9,41 @@ Source: Dumoulin & Visin 2016, arXiv:1603.07285; Araujo, Norris & Sim 2019,
 doi:10.23915/distill.00021; the documentation of torch.nn.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor, gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+MAX_LISTED = 4_096
+"""Longer periods are not listed phase by phase, but asked for one by one."""
+
+
+class Many(Sequence[range]):
+    """The phases of a long period: each is computed when it is asked for."""
+
+    def __init__(self, rule: "Spread | Adaptive | Resize", count: int) -> None:
+        self.rule = rule
+        self.period = count
+
+    def __len__(self) -> int:
+        return self.period
+
+    def __getitem__(self, phase: Any) -> Any:
+        if isinstance(phase, slice) or not 0 <= phase < self.period:
+            raise IndexError(phase)
+        return self.rule.taps(phase)
+
+    def __hash__(self) -> int:
+        return hash((self.rule, self.period))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Many) and (self.rule, self.period) == (other.rule, other.period)
+
+
+def listed(rule: "Spread | Adaptive | Resize", count: int) -> "tuple[range, ...] | Many":
+    """The phases of a rule: a tuple of its taps, unless they are too many."""
+    return tuple(rule.taps(phase) for phase in range(count)) if count <= MAX_LISTED else Many(rule, count)
 
 
 class Window(NamedTuple):
@@ -30,7 +60,7 @@ class Window(NamedTuple):
     """
 
     advance: int
-    phases: tuple[range, ...]
+    phases: tuple[range, ...] | Many
     source: int | None = None
     beyond: str = ""
 
@@ -58,12 +88,25 @@ class Window(NamedTuple):
         whole = (1 << size) - 1
         if not self.phases:
             return whole if out else 0
-        found = 0
-        lowest = min((taps.start for taps in self.phases if taps), default=0)
-        shift = max(0, -lowest)
-        for phase, taps in enumerate(self.phases):
-            first = _stepped(out, phase, len(self.phases), self.advance)
-            for tap in taps if first else ():
+        period = len(self.phases)
+        if period > MAX_LISTED:
+            found = 0
+            for unit in _bits(out):
+                for index in self.reads(unit, size):
+                    found |= 1 << index
+            return found
+        found = shift = 0
+        furthest = self.advance * ((out.bit_length() - 1) // period)
+        for phase, every in enumerate(self.phases):
+            first = _stepped(out, phase, period, self.advance)
+            if not first:
+                continue
+            # taps that reach no unit at all are left out, however many there are
+            taps = every if self.beyond else _between(every, -furthest, size)
+            if taps and -taps.start > shift:
+                found <<= -taps.start - shift
+                shift = -taps.start
+            for tap in taps:
                 found |= first << (tap + shift)
         inside = (found >> shift) & whole
         if self.beyond:
@@ -72,6 +115,13 @@ class Window(NamedTuple):
             for index in _bits(found >> (shift + size)):
                 inside |= 1 << folded(index + size, size, self.beyond)
         return inside
+
+
+def _between(taps: range, start: int, stop: int) -> range:
+    """The taps from `start` to `stop`, not included."""
+    skipped = max(0, -((taps.start - start) // taps.step))
+    first = taps.start + skipped * taps.step
+    return range(first, max(first, min(taps.stop, stop)), taps.step)
 
 
 def _stepped(units: int, phase: int, period: int, advance: int) -> int:
@@ -180,19 +230,28 @@ class Spread(NamedTuple):
     def window(self) -> Window:
         return _spread(self.kernel, self.stride, self.dilation, self.padding)
 
+    def taps(self, phase: int) -> range:
+        """The inputs of unit `phase` of a period: (phase + padding - dilation · t) / stride for the taps t < kernel.
+
+        Those t for which it is a whole number are every `period`-th, where there are any.
+        """
+        common = gcd(self.dilation, self.stride)
+        at = phase + self.padding
+        if at % common:
+            return range(0)
+        period = self.stride // common
+        first = at // common * pow(self.dilation // common, -1, period) % period if period > 1 else 0
+        count = (self.kernel - 1 - first) // period + 1
+        if count < 1:
+            return range(0)
+        step = self.dilation // common
+        highest = (at - self.dilation * first) // self.stride
+        return range(highest - step * (count - 1), highest + 1, step)
+
 
 @lru_cache(maxsize=4096)
 def _spread(kernel: int, stride: int, dilation: int, padding: int) -> Window:
-    step = dilation // gcd(dilation, stride)
-    phases = []
-    for phase in range(stride):
-        taps = [
-            (phase + padding - dilation * tap) // stride
-            for tap in range(kernel)
-            if (phase + padding - dilation * tap) % stride == 0
-        ]
-        phases.append(range(min(taps), max(taps) + 1, step) if taps else range(0))
-    return Window(1, tuple(phases))
+    return Window(1, listed(Spread(kernel, stride, dilation, padding), stride))
 
 
 class Adaptive(NamedTuple):
@@ -206,7 +265,16 @@ class Adaptive(NamedTuple):
         n, out = self.n, self.out
         common = gcd(n, out)
         period = out // common
-        return Window(n // common, tuple(range(o * n // out, -(-(o + 1) * n // out)) for o in range(period)))
+        return Window(n // common, listed(self, period))
+
+    def taps(self, o: int) -> range:
+        """The inputs of output unit `o`."""
+        return range(o * self.n // self.out, -(-(o + 1) * self.n // self.out))
+
+    @property
+    def reads(self) -> int:
+        """How many inputs all outputs read together: n + out - gcd(n, out)."""
+        return self.n + self.out - gcd(self.n, self.out)
 
 
 class Resize(NamedTuple):
@@ -219,7 +287,7 @@ class Resize(NamedTuple):
     @property
     def window(self) -> Window:
         period, advance = self.scale.denominator, self.scale.numerator
-        return Window(advance, tuple(self.taps(o) for o in range(period)))
+        return Window(advance, listed(self, period))
 
     def taps(self, o: int) -> range:
         """The inputs with a weight other than 0 for output unit `o`."""
