@@ -264,11 +264,7 @@ class Plan:
 
     @cached_property
     def legal_sizes(self) -> list[Axis]:
-        """The legal sizes along each spatial axis of the inputs: of one built model, and of the spec.
-
-        Raises:
-            UsageError: sizes repeat after a period that is too long to be followed.
-        """
+        """The legal sizes along each spatial axis of the inputs: of one built model, and of the spec."""
         from cnnplan.analyses.sizes import legal_sizes
 
         return legal_sizes(self.graph)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from cnnplan.graph import Graph, Node, Value
 
 MAX_PERIOD = 4_096
-"""Longer periods are not followed."""
+"""Longer periods are not followed: sizes are tried one by one."""
+
+MAX_WORK = 4_000_000
+"""At most about so many layers are run at other sizes, for each axis."""
 
 
 class Refusal(NamedTuple):
@@ -94,7 +97,9 @@ class Trial:
         self.built = built
         self.direct = "in_size" not in graph.spec.text
         self._facts: dict[Any, tuple[Shape, ...] | None] = {}
-        self._planned = {id(node): _module(node, node.shapes) for node in graph.nodes} if built else {}
+        self._planned: dict[Any, Any] = {}
+        same: dict[Any, int] = {}
+        self._kinds = [same.setdefault((type(node.op), node.op), len(same)) for node in graph.nodes]
 
     def runs(self, sizes: Mapping[str, Sequence[int]]) -> bool:
         """Whether it runs with inputs of these spatial sizes."""
@@ -112,23 +117,25 @@ class Trial:
             shapes[value] = Shape((value.shape.channels, *given)) if given else value.shape
         for node in self.graph.nodes:
             xs = tuple(shapes[v] for v in (*node.inputs, *((node.like,) if node.like else ())))
-            key = (id(node.op), xs, node.shapes)
+            key = (self._kinds[node.index], xs, node.shapes)
             if key not in self._facts:
-                self._facts[key] = self._outputs(node, xs)
+                self._facts[key] = self._outputs(node, xs, key[::2])
             outputs = self._facts[key]
             if outputs is None:
                 return node
             shapes.update(zip(node.outputs, outputs, strict=True))
         return None
 
-    def _outputs(self, node: Node, xs: tuple[Shape, ...]) -> tuple[Shape, ...] | None:
+    def _outputs(self, node: Node, xs: tuple[Shape, ...], planned: tuple[Any, ...]) -> tuple[Shape, ...] | None:
         try:
             outputs = node.op.outputs(*xs)
         except ShapeError:
             return None
-        if self.built and xs != node.shapes and _module(node, xs) != self._planned[id(node)]:
-            return None
-        return outputs
+        if not self.built or xs == node.shapes:
+            return outputs
+        if planned not in self._planned:
+            self._planned[planned] = _module(node, node.shapes)
+        return outputs if _module(node, xs) == self._planned[planned] else None
 
 
 def _module(node: Node, xs: tuple[Shape, ...]) -> tuple[Any, Any]:
@@ -209,9 +216,6 @@ def legal_sizes(graph: Graph) -> list[Axis]:
     """The legal sizes along each axis of each input that has spatial axes.
 
     Inputs of the same spatial size are varied together.
-
-    Raises:
-        UsageError: sizes repeat after a period that is too long to be followed.
     """
     from cnnplan.analyses.field import fields
 
@@ -220,20 +224,15 @@ def legal_sizes(graph: Graph) -> list[Axis]:
         if value.shape.rank:
             together.setdefault(value.shape.spatial, []).append(value)
     trials = Trial(graph), Trial(graph, built=False)
-    strides = {
-        span.stride.numerator
-        for paths in fields(graph).values()
-        for path in paths
-        for axis in (path.axes if path else ())
-        for span in axis.spans
-        if span.advance
-    }
-    period = lcm(*strides)
-    if period > MAX_PERIOD:
-        raise UsageError(f"sizes of '{graph.name}' repeat after {period:,} units; at most {MAX_PERIOD:,} are followed")
+    strides: dict[tuple[str, int], set[int]] = {}
+    for paths in fields(graph).values():
+        for given, path in zip(graph.inputs, paths, strict=True):
+            for span in (span for axis in (path.axes if path else ()) for span in axis.spans if span.advance):
+                strides.setdefault((given.name, span.axis), set()).add(span.stride.numerator)
     found = []
     for spatial, values in together.items():
         for axis, planned in enumerate(spatial):
+            period = lcm(*(stride for value in values for stride in strides.get((value.name, axis), ())))
             legal, valid = (_along(trial, values, axis, period) for trial in trials)
             found.append(Axis(tuple(values), axis, planned, legal, valid))
     return found
@@ -253,17 +252,18 @@ def _along(trial: Trial, values: Sequence[Value], axis: int, period: int) -> Leg
             known[n] = n > 0 and trial.runs({v.name: _put(v.shape.spatial, axis, n) for v in values})
         return known[n]
 
-    tried = sorted(
-        {*range(max(1, planned - 24), planned + 25), *range(1, 17), *(2 * planned + i * i for i in range(12))}
-    )
+    affordable = MAX_WORK // len(trial.graph.nodes) // (1 if trial.direct else 40)
+    near = range(max(1, planned - 24), planned + 25)
+    tried = sorted({*near, *range(1, 17), *(2 * planned + i * i for i in range(12))})
     for factor in range(1, 13):
-        if period * factor > MAX_PERIOD:
+        if period * factor > min(MAX_PERIOD, affordable // 4):
             break
         found = _legal(runs, planned, period * factor)
         if all((n in found) == runs(n) for n in tried):
             return found
-    most = max(2 * planned, 256) if trial.direct and planned < MAX_PERIOD else 256
-    return Legal(0, (), 0, tuple(_intervals([n for n in range(1, most + 1) if runs(n)])), most)
+    most = max(16, min(2 * planned, affordable, MAX_PERIOD))
+    legal = sorted(n for n in {*range(1, most + 1), *near} if runs(n))
+    return Legal(0, (), 0, tuple(_intervals(legal)), most)
 
 
 def _put(spatial: tuple[int, ...], index: int, size: int) -> tuple[int, ...]:

@@ -60,7 +60,8 @@ class MaxPool(Op):
         return sliding_terms(self.sliding(xs[0]), xs[0])
 
     def formula(self, number: str, *xs: Shape) -> str:
-        return pool_formula(super().formula(number, *xs), self.sliding(xs[0]), xs[0])
+        text = super().formula(number, *xs)
+        return pool_formula(text, self.sliding(xs[0]), xs[0]) if number == "output" else text
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs
