@@ -101,16 +101,24 @@ def _composed(comb: Comb, window: Window) -> Known:
         read = phases[phase]
         if len(read) * (abs(read.step) * comb.advance // period + 1) > MAX_WIDTH:
             return UNKNOWN
-        found = [at for at in (comb.at(advance * shift + tap) for tap in read) if at[1]]
-        start = min((at for at, _ in found), default=0)
-        if max((at - start + bits.bit_length() for at, bits in found), default=0) > MAX_WIDTH:
+        together = _together([comb.at(advance * shift + tap) for tap in read])
+        if together is None:
             return UNKNOWN
-        whole = 0
-        for at, bits in found:
-            whole |= bits << (at - start)
-        first.append(start)
-        taps.append(whole)
+        first.append(together[0])
+        taps.append(together[1])
     return _reduced(Comb(comb.axis, comb.advance * advance * repeat // period, tuple(first), tuple(taps)))
+
+
+def _together(several: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """Sets of units, each from its first on, as one; None where they are too far apart."""
+    found = [(at, bits) for at, bits in several if bits]
+    first = min((at for at, _ in found), default=0)
+    if max((at - first + bits.bit_length() for at, bits in found), default=0) > MAX_WIDTH:
+        return None
+    whole = 0
+    for at, bits in found:
+        whole |= bits << (at - first)
+    return first, whole
 
 
 def _reduced(comb: Comb) -> Comb:
@@ -135,13 +143,9 @@ def _union(a: Comb, b: Comb) -> Known:
         return UNKNOWN
     first, taps = [], []
     for unit in range(period):
-        found = [at for at in (a.at(unit), b.at(unit)) if at[1]]
-        start = min((at for at, _ in found), default=0)
-        if max((at - start + bits.bit_length() for at, bits in found), default=0) > MAX_WIDTH:
+        together = _together([a.at(unit), b.at(unit)])
+        if together is None:
             return UNKNOWN
-        whole = 0
-        for at, bits in found:
-            whole |= bits << (at - start)
-        first.append(start)
-        taps.append(whole)
+        first.append(together[0])
+        taps.append(together[1])
     return _reduced(Comb(a.axis, a.advance * period // len(a.taps), tuple(first), tuple(taps)))

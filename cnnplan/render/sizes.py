@@ -87,8 +87,9 @@ def words(legal: Legal) -> str:
     """The legal sizes in words: any from 32; multiples of 32, at least 64; 224 to 255."""
     others = ", ".join(_interval(*interval) for interval in legal.others[:8]) + (", …" if len(legal.others) > 8 else "")
     if not legal.modulus:
-        tried = f" (every size up to {legal.tried:,} was tried)" if legal.tried else ""
-        return (f"only {others}" if others else "none") + tried
+        if legal.tried:
+            return f"{others or 'none'}, of those tried: 1 to {legal.tried:,}, and around the planned one"
+        return f"only {others}" if others else "none"
     first = legal.at_least
     if legal.modulus == 1:
         text = f"any from {first:,}"
