@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from cnnplan.analyses.sizes import Answer, Axis, Legal
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Value
-    from cnnplan.planning import Layer, Plan, Reach
+    from cnnplan.planning import Layer, Plan
+    from cnnplan.reach import Reach
     from cnnplan.runtime.verify import Verification
 
 FORMAT_VERSION = "1.0"
