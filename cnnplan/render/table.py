@@ -55,7 +55,7 @@ def table(plan: Plan, depth: int | None, width: int, names: Sequence[str] | None
                 widths["operation"] = min(wanted, max(room, OPERATION))
     if (over := sum(widths[name] + 2 for name in shown) - 2 - width) > 0:
         widths["layer"] = max(12, widths["layer"] - over)
-    total = min(width, sum(widths[name] + 2 for name in shown) - 2)
+    total = sum(widths[name] + 2 for name in shown) - 2
     out = Styled()
     for name in shown:
         out.add(_fitted(COLUMNS[name].title, widths[name], COLUMNS[name].right), "bold")
