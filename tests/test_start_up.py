@@ -23,6 +23,12 @@ def modules_after(*arguments: str) -> set[str]:
     [
         ("check", "specs/vgg16.yaml"),
         ("check", "specs/resnet50.yaml", "--format", "json"),
+        ("check", "specs/vgg16.yaml", "--columns", "field,effective,coverage"),
+        ("check", "specs/vgg16.yaml", "--draw", "field"),
+        ("check", "specs/vgg16.yaml", "--unit", "3,3"),
+        ("explain", "specs/vgg16.yaml", "stage1.conv2"),
+        ("explain", "specs/vgg16.yaml", "stage1.conv2", "--format", "json"),
+        ("sizes", "specs/vgg16.yaml"),
         ("build", "specs/resnet50.yaml"),
         ("ops", "conv"),
         ("zoo",),

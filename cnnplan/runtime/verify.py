@@ -69,7 +69,7 @@ def verify(plan: Plan, *, device: str = "cpu", probes: int | None = None) -> Ver
     """
     place = _device(device)
     _room(plan)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
         torch.manual_seed(0)
         return _verified(plan, place, probes)
 
