@@ -4,7 +4,9 @@ The influence of the inputs on a unit falls off from the centre like a Gaussian.
 an axis is estimated for a network at initialization whose windows weigh all their inputs alike and
 whose activations are linear: each window of k taps, d apart, adds d² (k² - 1) / 12, scaled by the
 square of the stride in front of it. Where paths meet, their distributions are mixed, each with the
-share of its channels. Max pooling counts as average pooling. Training widens the field.
+share of its channels. Max pooling counts as average pooling; behind up-sampling, that units of a
+period see a little to the left or right of the straight line through them is left out. Training
+widens the field.
 
 Source: Luo, Li, Urtasun & Zemel 2016, arXiv:1701.04128.
 """

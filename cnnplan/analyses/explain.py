@@ -60,14 +60,14 @@ def explanation(layer: Layer) -> Iterator[Line]:
         yield Line("output", "", formula, "", str(shape))
     work = layer.work
     for what, number in zip(
-        NUMBERS, (_own_parameters(work.tensors), layer.buffers, layer.macs, layer.flops), strict=True
+        NUMBERS, (_elements(work.tensors), _elements(op.buffers(*xs)), layer.macs, layer.flops), strict=True
     ):
         if what in op.formulas or number:
             formula = op.formula(what, *xs)
             yield Line(what, "", formula, substituted(formula, op, xs), number)
 
 
-def _own_parameters(tensors: Mapping[str, tuple[int, ...]]) -> int:
+def _elements(tensors: Mapping[str, tuple[int, ...]]) -> int:
     return sum(map(prod, tensors.values()))
 
 

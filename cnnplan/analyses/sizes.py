@@ -79,7 +79,7 @@ def refusal(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> Refusal | None:
             message = f"'{node.name}' would need a {tensor} of {Shape(needs[tensor])}, not {Shape(had[tensor])}"
             help = "put a `global_avgpool`, or an adaptive one, before the first dense layer"
             return Refusal(message, help, node.name, None, node)
-        if node.op.torch(*node.shapes) != again.op.torch(*again.shapes):
+        if node.op != again.op or not node.op.serves(node.shapes, again.shapes):
             message = f"'{node.name}' depends on the size of its input, and is built for one size"
             return Refusal(message, "write its padding, size or shape in numbers", node.name, None, node)
     return None
@@ -97,7 +97,6 @@ class Trial:
         self.built = built
         self.direct = "in_size" not in graph.spec.text
         self._facts: dict[Any, tuple[Shape, ...] | None] = {}
-        self._planned: dict[Any, Any] = {}
         same: dict[Any, int] = {}
         self._kinds = [same.setdefault((type(node.op), node.op), len(same)) for node in graph.nodes]
 
@@ -119,28 +118,21 @@ class Trial:
             xs = tuple(shapes[v] for v in (*node.inputs, *((node.like,) if node.like else ())))
             key = (self._kinds[node.index], xs, node.shapes)
             if key not in self._facts:
-                self._facts[key] = self._outputs(node, xs, key[::2])
+                self._facts[key] = self._outputs(node, xs)
             outputs = self._facts[key]
             if outputs is None:
                 return node
             shapes.update(zip(node.outputs, outputs, strict=True))
         return None
 
-    def _outputs(self, node: Node, xs: tuple[Shape, ...], planned: tuple[Any, ...]) -> tuple[Shape, ...] | None:
+    def _outputs(self, node: Node, xs: tuple[Shape, ...]) -> tuple[Shape, ...] | None:
         try:
             outputs = node.op.outputs(*xs)
         except ShapeError:
             return None
-        if not self.built or xs == node.shapes:
+        if not self.built or xs == node.shapes or node.op.serves(node.shapes, xs):
             return outputs
-        if planned not in self._planned:
-            self._planned[planned] = _module(node, node.shapes)
-        return outputs if _module(node, xs) == self._planned[planned] else None
-
-
-def _module(node: Node, xs: tuple[Shape, ...]) -> tuple[Any, Any]:
-    """What is built for a layer whose inputs have these shapes."""
-    return node.op.parameters(*xs), node.op.torch(*xs)
+        return None
 
 
 class Legal(NamedTuple):
@@ -151,7 +143,8 @@ class Legal(NamedTuple):
         remainders: of the legal sizes, in order.
         at_least: from where on all of them are legal.
         others: further legal sizes, as intervals (first, last, step): smaller ones, or all there are.
-        tried: up to where every size was tried, where the sizes follow no period; else 0.
+        tried: up to where every size was tried, where the sizes follow no period; else 0. What was not
+            tried, but around the planned size, counts as not legal.
     """
 
     modulus: int
@@ -254,14 +247,15 @@ def _along(trial: Trial, values: Sequence[Value], axis: int, period: int) -> Leg
 
     affordable = MAX_WORK // len(trial.graph.nodes) // (1 if trial.direct else 40)
     near = range(max(1, planned - 24), planned + 25)
-    tried = sorted({*near, *range(1, 17), *(2 * planned + i * i for i in range(12))})
+    small = range(1, 17 if trial.direct else 129)  # expressions over `in_size` need not follow the period
+    tried = sorted({*near, *small, *(2 * planned + i * i for i in range(12))})
     for factor in range(1, 13):
         if period * factor > min(MAX_PERIOD, affordable // 4):
             break
-        found = _legal(runs, planned, period * factor)
+        found = _legal(runs, planned, period * factor, min(2 * period + 64, affordable // 4))
         if all((n in found) == runs(n) for n in tried):
             return found
-    most = max(16, min(2 * planned, affordable, MAX_PERIOD))
+    most = max(16, min(max(2 * planned, 256), affordable, MAX_PERIOD))
     legal = sorted(n for n in {*range(1, most + 1), *near} if runs(n))
     return Legal(0, (), 0, tuple(_intervals(legal)), most)
 
@@ -270,11 +264,11 @@ def _put(spatial: tuple[int, ...], index: int, size: int) -> tuple[int, ...]:
     return (*spatial[:index], size, *spatial[index + 1 :])
 
 
-def _legal(runs: Callable[[int], bool], planned: int, period: int) -> Legal:
-    """The legal sizes, remainder by remainder."""
+def _legal(runs: Callable[[int], bool], planned: int, period: int, small: int) -> Legal:
+    """The legal sizes, remainder by remainder; those up to `small`, where maps of one unit broadcast, one by one."""
     far = (2 * planned // period + 4) * period
     unbounded: dict[int, int] = {}
-    bounded: list[tuple[int, int]] = []
+    others = {n for n in range(1, small + 1) if runs(n)}
     guess = 0
     for remainder in range(period):
 
@@ -283,14 +277,16 @@ def _legal(runs: Callable[[int], bool], planned: int, period: int) -> Legal:
 
         if at(top := far // period):
             first = guess = _first(at, top, guess)
+            while first and at(first - 1):  # a guess may be past a gap
+                first -= 1
             unbounded[remainder] = first * period + remainder
             continue
         below = (planned - remainder) // period
         seed = next((k for k in (below, below + 1, below - 1) if k >= 0 and at(k)), None)
         if seed is not None:
-            first, last = _first(at, seed, seed), _last(at, seed, top)
-            bounded += [(k * period + remainder, period) for k in range(first, last + 1)]
-    return _summary(unbounded, sorted(n for n, _ in bounded), period)
+            others.update(k * period + remainder for k in range(_first(at, seed, seed), _last(at, seed, top) + 1))
+    others = {n for n in others if n < unbounded.get(n % period, n + 1)}
+    return _summary(unbounded, sorted(others), period)
 
 
 def _first(at: Callable[[int], bool], legal: int, guess: int) -> int:
@@ -411,18 +407,32 @@ def asked(graph: Graph, axes: Sequence[Axis], size: Sequence[int]) -> Answer:
     Raises:
         UsageError: the inputs have another number of spatial axes.
     """
-    ranks = {value.shape.rank for axis in axes for value in axis.inputs}
-    rank = max(ranks, default=0)
+    ranks = sorted({value.shape.rank for axis in axes for value in axis.inputs})
+    if not ranks:
+        raise UsageError(f"'{graph.name}' has no input with spatial axes")
+    if len(ranks) > 1:
+        raise UsageError(f"the inputs of '{graph.name}' have {ranks[0]} and {ranks[-1]} spatial axes: no size fits all")
+    rank = ranks[0]
     whole = tuple(size) * rank if len(size) == 1 and rank == 2 else tuple(size)
-    if len(ranks) != 1 or len(whole) != rank:
-        raise UsageError(f"the inputs of '{graph.name}' have {rank} spatial axes, not {len(size)}")
+    if len(whole) != rank:
+        raise UsageError(f"the input of '{graph.name}' has {rank} spatial axes, not {len(size)}")
     why = refusal(graph, {value.name: whole for axis in axes for value in axis.inputs})
     nearest = []
     for index, n in enumerate(whole):
-        legal = next(axis.legal for axis in axes if axis.axis == index)
-        near = [m for m in (legal.next_below(n), legal.next_above(n)) if m is not None]
-        nearest.append(() if n in legal else tuple(near))
+        legal = [axis.legal for axis in axes if axis.axis == index]
+        near = [_beyond(legal, n, Legal.next_below), _beyond(legal, n, Legal.next_above)]
+        nearest.append(() if all(n in one for one in legal) else tuple(m for m in near if m is not None))
     return Answer(whole, why, tuple(nearest))
+
+
+def _beyond(several: Sequence[Legal], size: int, step: Callable[[Legal, int], int | None]) -> int | None:
+    """The next size that is legal for all."""
+    found: int | None = size
+    for _ in range(MAX_PERIOD):
+        found = step(several[0], found) if found is not None else None
+        if found is None or all(found in one for one in several):
+            return found
+    return None
 
 
 def ways(graph: Graph, sizes: Mapping[str, Sequence[int]], node: Node, axis: int) -> list[list[tuple[str, int]]]:

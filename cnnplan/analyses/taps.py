@@ -99,7 +99,7 @@ def _composed(comb: Comb, window: Window) -> Known:
     for unit in range(length):
         shift, phase = divmod(unit, len(phases))
         read = phases[phase]
-        if len(read) * (abs(read.step) * comb.advance // period + 1) > MAX_WIDTH:
+        if len(read) > MAX_WIDTH or (read and (read[-1] - read[0]) * comb.advance // period > 2 * MAX_WIDTH):
             return UNKNOWN
         together = _together([comb.at(advance * shift + tap) for tap in read])
         if together is None:

@@ -95,15 +95,20 @@ def command(
     from cnnplan.render.columns import chosen
 
     view = View(format_, 64 if verbose and depth is None else depth, chosen(columns), draw, quiet, verbose, color)
-    if (columns or draw) and format_ not in (Format.table, Format.markdown):
-        raise UsageError(f"{'--columns' if columns else '--draw'} is for tables, not for --format {format_}")
+    if columns and format_ not in (Format.table, Format.markdown):
+        raise UsageError(f"--columns is for tables, not for --format {format_}")
+    if draw and format_ is not Format.table:
+        raise UsageError(f"--draw is for the terminal, not for --format {format_}")
     if layer is not None and unit is None:
         raise UsageError(f"--layer says whose --unit is meant: give that too, such as --unit 0,0 --layer {layer}")
     found: list[common.Loaded] = []
     unreadable: list[str] = []
     seen, left_out = expanded(paths)
-    if unit is not None and len(seen) > 1:
-        raise UsageError(f"--unit is about one spec, not {len(seen)}")
+    for option, given in (("--unit", unit), ("--columns", columns), ("--draw", draw)):
+        if given is not None and len(seen) > 1:
+            raise UsageError(f"{option} is about one spec, not {len(seen)}")
+    if unit is not None and (columns or draw):
+        raise UsageError(f"--unit prints no table: leave out {'--columns' if columns else '--draw'}")
     for path in seen:
         try:
             data, name = common.read(path, stdin_filename)
@@ -288,7 +293,7 @@ def _table(
     elif not view.quiet and (plan := found[0].plan):
         out.extend(table.heading(plan, common.columns()))
         out.extend(table.table(plan, view.depth, common.columns(), view.columns))
-        out.extend(table.totals(plan))
+        out.extend(table.totals(plan, common.columns()))
         if view.draw is Draw.field:
             from cnnplan.render.chart import growth
 

@@ -50,29 +50,30 @@ def command(
         plan = _elsewhere(data, path, set_)
         if plan is None:
             raise typer.Exit(1)
-        sys.stderr.write("the spec is not valid at its own size; the legal sizes follow\n\n")
+        sys.stderr.write("the spec is not valid at its own size; it is at those that follow\n\n")
     axes = legal_sizes(plan.graph)
     size = common.input_size(input_size)
-    answer = asked(plan.graph, axes, size) if size else None
+    answer = asked(plan.graph, axes, size) if size and loaded.plan else None
     if format_ is Format.json:
         from cnnplan.render import json
 
-        common.deliver(json.text(json.sizes(plan, axes, answer)), output)
+        common.deliver(json.text(json.sizes(plan, axes, answer, own=loaded.plan is not None)), output)
     else:
         from cnnplan.render.sizes import page
 
-        text = page(plan, axes, answer, common.columns())
+        text = page(plan, axes, answer, common.columns(), own=loaded.plan is not None)
         common.deliver(common.printed(text, color, output is not None), output)
     raise typer.Exit(int(loaded.plan is None or (answer is not None and not answer.legal)))
 
 
 def _elsewhere(data: bytes, path: str, sets: list[str] | None) -> Plan | None:
     """The plan at the first size of some common ones at which the spec is valid."""
-    for size in (32, 64, 96, 128, 160, 192, 224, 256, 299, 320, 384, 512, 572, 640, 1024, 48, 28, 16, 8):
-        try:
-            found = common.load(data, path, sets, str(size))
-        except UsageError:
-            return None
-        if found.plan:
-            return found.plan
+    for form in ("{n}", "{n}x{n}", "{n}x{n}x{n}"):
+        for n in (32, 64, 96, 128, 160, 192, 224, 256, 299, 320, 384, 512, 572, 640, 1024, 48, 28, 16, 8):
+            try:
+                found = common.load(data, path, sets, form.format(n=n))
+            except UsageError:
+                break  # the input has another number of axes
+            if found.plan:
+                return found.plan
     return None

@@ -12,6 +12,7 @@ from cnnplan.cli import common
 from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
+    from cnnplan.planning import Plan
     from cnnplan.runtime.verify import Verification
 
 
@@ -50,12 +51,21 @@ def command(
     from cnnplan.cli.check import expanded
 
     seen, _ = expanded(paths)
-    plans, failed = [], False
+    several = len(seen) > 1
+    plans: list[Plan] = []
+    refused: list[common.Loaded] = []
+    skipped: dict[str, str] = {}
     for path in seen:
-        data, name = common.read(path, stdin_filename)
-        loaded = common.load(data, name, set_, input_size)
+        try:
+            data, name = common.read(path, stdin_filename)
+            loaded = common.load(data, name, set_, input_size)
+        except UsageError as error:
+            if not several:
+                raise
+            skipped[path] = str(error)
+            continue
         if loaded.plan is None:
-            failed = True
+            refused.append(loaded)
             sys.stderr.write(common.refused(loaded, color))
         else:
             plans.append(loaded.plan)
@@ -64,27 +74,30 @@ def command(
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
     found: list[Verification] = []
-    skipped: list[str] = []
+    progress = several and sys.stderr.isatty()
     for index, plan in enumerate(plans):
-        if len(plans) > 1 and sys.stderr.isatty():
+        if progress:
             sys.stderr.write(f"\r\033[K{index + 1} of {len(plans)}: {plan.name}")
             sys.stderr.flush()
         try:
             found.append(verify(plan, device=device, probes=probes))
         except UsageError as error:
-            if len(plans) == 1:
+            if not several:
                 raise
-            skipped.append(f"error: {plan.path}: {error}\n")
-    if len(plans) > 1 and sys.stderr.isatty():
+            skipped[plan.path] = str(error)
+    if progress:
         sys.stderr.write("\r\033[K")
     if format_ is Format.json:
         from cnnplan.render import json
 
-        common.deliver(json.text(json.verified(found)), output)
+        left = [(x.path, [d.as_dict() for d in x.diagnostics], "") for x in refused]
+        left += [(path, [], why) for path, why in skipped.items()]
+        common.deliver(json.text(json.verified(found, left)), output)
     elif found:
         from cnnplan.render import verify as renderer
 
-        text = renderer.page(found, common.columns(), verbose, quiet)
+        text = renderer.page(found, common.columns(), verbose, quiet, several)
         common.deliver(common.printed(text, color, output is not None), output)
-    sys.stderr.write("".join(skipped))
-    raise typer.Exit(2 if skipped else int(failed or any(not one.passed for one in found)))
+    for path, why in skipped.items():
+        sys.stderr.write(f"error: {why if path in why else f'{path}: {why}'}\n")
+    raise typer.Exit(2 if skipped else int(bool(refused) or any(not one.passed for one in found)))

@@ -8,7 +8,7 @@ from cnnplan.errors import ShapeError
 from cnnplan.ops.base import AXES, INPUT, Argument, Kept, Module, Op, Saved, Shape, plain
 from cnnplan.ops.fields import Flag, Padding, Spatial
 from cnnplan.ops.maxpool import check_pool, pads_itself, pool_work
-from cnnplan.ops.sliding import maps, pad_module, pool_formula, slid, slide, sliding_terms
+from cnnplan.ops.sliding import maps, pad_module, padded_alike, pool_formula, slid, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window
 
 
@@ -60,6 +60,9 @@ class AvgPool(Op):
     def formula(self, number: str, *xs: Shape) -> str:
         text = super().formula(number, *xs)
         return pool_formula(text, self.sliding(xs[0]), xs[0]) if number == "output" else text
+
+    def serves(self, planned: tuple[Shape, ...], xs: tuple[Shape, ...]) -> bool:
+        return super().serves(planned, xs) or padded_alike(self.sliding(*planned), self.sliding(*xs), *xs)
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

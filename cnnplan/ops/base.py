@@ -225,6 +225,10 @@ class Op(BaseModel):
         """What further words of its formulas stand for; a tuple has a number for each spatial axis."""
         return {}
 
+    def serves(self, planned: tuple[Shape, ...], xs: tuple[Shape, ...]) -> bool:
+        """Whether the module that is built for the planned shapes does the same as one for others would."""
+        return self.parameters(*planned) == self.parameters(*xs) and self.torch(*planned) == self.torch(*xs)
+
     @classmethod
     def first(cls) -> str | None:
         """The argument that a bare scalar or list sets."""

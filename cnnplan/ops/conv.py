@@ -8,7 +8,16 @@ from pydantic import Field
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Shape
 from cnnplan.ops.fields import Flag, Padding, PaddingMode, Size, Spatial
-from cnnplan.ops.sliding import check_padding_mode, maps, pad_module, slid, slide, sliding_terms, symmetric
+from cnnplan.ops.sliding import (
+    check_padding_mode,
+    maps,
+    pad_module,
+    padded_alike,
+    slid,
+    slide,
+    sliding_terms,
+    symmetric,
+)
 from cnnplan.ops.window import Sliding, Window, grouped
 
 
@@ -78,6 +87,12 @@ class Conv(Op):
 
     def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
         return sliding_terms(self.sliding(xs[0]), xs[0])
+
+    def serves(self, planned: tuple[Shape, ...], xs: tuple[Shape, ...]) -> bool:
+        if super().serves(planned, xs):
+            return True
+        alike = self.parameters(*planned) == self.parameters(*xs) and self.padding_mode == "zeros"
+        return alike and padded_alike(self.sliding(*planned), self.sliding(*xs), *xs)
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

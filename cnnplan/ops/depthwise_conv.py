@@ -67,6 +67,9 @@ class DepthwiseConv(Op):
     def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
         return self.conv(*xs).terms(*xs)
 
+    def serves(self, planned: tuple[Shape, ...], xs: tuple[Shape, ...]) -> bool:
+        return planned[0].channels == xs[0].channels and self.conv(*xs).serves(planned, xs)
+
     def saved(self, *xs: Shape) -> Saved:
         return self.conv(*xs).saved(*xs)
 

@@ -35,6 +35,10 @@ class _GlobalPool(Op):
     def windows(self, *xs: Shape) -> tuple[Window, ...]:
         return (WHOLE,) * xs[0].rank if self.keepdim else ()
 
+    def formula(self, number: str, *xs: Shape) -> str:
+        text = super().formula(number, *xs)
+        return f"one number for each channel{', the axes kept' * self.keepdim}" if number == "output" else text
+
     def torch(self, *xs: Shape) -> Module:
         target = f"nn.{self.target}{xs[0].rank}d"
         return Module(target, (Argument("output_size", 1),), after=None if self.keepdim else _FLATTEN)

@@ -11,6 +11,7 @@ from cnnplan.ops.sliding import (
     check_pool_padding,
     maps,
     pad_module,
+    padded_alike,
     pool_formula,
     slid,
     slide,
@@ -62,6 +63,9 @@ class MaxPool(Op):
     def formula(self, number: str, *xs: Shape) -> str:
         text = super().formula(number, *xs)
         return pool_formula(text, self.sliding(xs[0]), xs[0]) if number == "output" else text
+
+    def serves(self, planned: tuple[Shape, ...], xs: tuple[Shape, ...]) -> bool:
+        return super().serves(planned, xs) or padded_alike(self.sliding(*planned), self.sliding(*xs), *xs)
 
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs

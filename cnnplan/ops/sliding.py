@@ -94,6 +94,14 @@ def pool_formula(text: str, windows: tuple[Sliding, ...], x: Shape) -> str:
     return text.replace("floor(", "ceil(") + (" - late" if late else "")
 
 
+def padded_alike(planned: tuple[Sliding, ...], windows: tuple[Sliding, ...], x: Shape) -> bool:
+    """Whether windows padded for another size give the same on `x`: at most padding that is not read differs."""
+    return all(
+        w._replace(after=0) == p._replace(after=0) and w.size(n) == p.size(n)
+        for p, w, n in zip(planned, windows, x.spatial, strict=True)
+    )
+
+
 def symmetric(windows: tuple[Sliding, ...]) -> bool:
     """Whether every axis is padded by the same amount on both sides, as torch's own layers pad."""
     return all(w.before == w.after for w in windows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import groupby
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from cnnplan.diagnostics import printable
 from cnnplan.emit import emit
 from cnnplan.ops.base import AXES
 from cnnplan.render.columns import axes
-from cnnplan.render.numbers import percent
+from cnnplan.render.numbers import percent, plural
 from cnnplan.render.rows import described
 from cnnplan.render.styled import Styled
 
@@ -40,7 +42,16 @@ def page(layer: Layer, plan: Plan, width: int) -> Styled:
 
 def _entry(out: Styled, word: str, text: str, width: int, style: str = "") -> None:
     """A word in the margin, and a text beside it."""
-    lines = wrap(text, max(30, width - WORD), break_on_hyphens=False, break_long_words=False) or [""]
+    room = max(30, width - WORD)
+    kept = (
+        re.sub(r"(?<!;) (?!#)", "\u00a0", text)
+        if " = " in text or " * " in text
+        else text.replace("(line ", "(line\u00a0")
+    )
+    lines = wrap(kept, room, break_on_hyphens=False, break_long_words=False)
+    if any(len(line) > room for line in lines):
+        lines = wrap(text, room, break_on_hyphens=False, break_long_words=False)
+    lines = [line.replace("\u00a0", " ") for line in lines] or [""]
     for index, line in enumerate(lines):
         out.add(f"{word if index == 0 else '':<{WORD}}")
         out.add(f"{line}\n", style)
@@ -51,7 +62,7 @@ def _where(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
     text = plan.spec.text.split("\n")
     said = text[node.line - 1].strip() if node.line <= len(text) else ""
     _entry(out, "spec", f"{printable(plan.path)}:{node.line}", width)
-    out.add(f"{'':<{WORD}}{printable(said)}\n", "dim")
+    _entry(out, "", printable(said), width, "dim")
     source = emit(plan.graph)
     if line := source.line(node):
         _entry(out, "source", f"line {line} of what `cnnplan build` writes", width)
@@ -86,7 +97,8 @@ def _neighbours(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
     first = True
     for value in node.outputs:
         for user in users.get(value, ()):
-            _entry(out, "to" if first else "", f"{user.name} {value.shape} (line {user.line})", width)
+            port = f", output {node.outputs.index(value)}" if len(node.outputs) > 1 else ""
+            _entry(out, "to" if first else "", f"{user.name} {value.shape}{port} (line {user.line})", width)
             first = False
         if value in ends:
             _entry(out, "to" if first else "", f"output {ends[value]} {value.shape} of the network", width)
@@ -172,7 +184,7 @@ def _field(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
     if field.is_global:
         _entry(out, "", "through local paths; others see all of the input", width)
     repeating = [
-        (name, f"repeating after {len(phases)} units: {', '.join(f'{low} … {high}' for low, high in phases)}")
+        (name, f"repeating after {len(phases)} units: {_runs(phases)}")
         for name, phases in zip(names, field.phases, strict=False)
         if 1 < len(phases) <= PHASES
     ]
@@ -186,6 +198,12 @@ def _field(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
     _entry(out, "", f"effective about {estimate}, an estimate at initialization (Luo et al. 2016)", width, "dim")
 
 
+def _runs(phases: Sequence[tuple[int, int]]) -> str:
+    """The intervals of a period, equal neighbours together."""
+    groups = [(interval, len(list(group))) for interval, group in groupby(phases)]
+    return ", ".join(f"{low} … {high}{f' ({n} units)' if n > 1 else ''}" for (low, high), n in groups)
+
+
 def _growth(layer: Layer, plan: Plan) -> Iterator[str]:
     """The field from that of what enters, by the window, or as the hull of several."""
     node, reach = layer.node, plan.reach
@@ -194,13 +212,34 @@ def _growth(layer: Layer, plan: Plan) -> Iterator[str]:
         texts = [(step.axis, _arithmetic(step, node.inputs[0].name)) for step in steps]
         for names, text in _alike(texts):
             yield f"{names}: {text}" if names else text
-    elif len(node.inputs) > 1:
+    elif len(node.inputs) == 1:
+        yield from _spread(layer, plan)
+    else:
         for value in node.inputs:
             field = reach.of(value)
             if field and any(size is not None for size in field.size):
                 yield f"{value.name}: {axes(field.size)}, stride {axes(field.stride)}, start {axes(field.start)}"
             else:
                 yield f"{value.name}: {'all of the input' if field else 'nothing of it'}"
+
+
+def _spread(layer: Layer, plan: Plan) -> Iterator[str]:
+    """A field behind a window that repeats after several units: a transposed convolution, an up-sampling."""
+    node = layer.node
+    before, after = plan.reach.of(node.inputs[0]), layer.receptive_field
+    windows = node.op.reads(0, 0, *node.shapes)[1:]
+    texts = []
+    for axis, (name, window) in enumerate(zip(AXES.get(layer.output.rank, ()), windows, strict=True)):
+        source = axis if window.source is None else window.source
+        old = before.stride[source] if before and source < len(before.stride) else None
+        new = after.stride[axis] if after else None
+        if old is None or new is None or len(window.phases) < 2:
+            return
+        taps = max(len(window.phases[phase]) for phase in range(min(len(window.phases), PHASES)))
+        reads = f"{plural(len(window.phases), 'unit')} in turn, each of {plural(taps, 'unit')} of the input or fewer"
+        texts.append((name, f"stride {old} * {window.advance} / {len(window.phases)} = {new}; {reads}"))
+    for names, text in _alike(texts):
+        yield f"{names}: {text}" if names else text
 
 
 def _arithmetic(step: Step, name: str) -> str:

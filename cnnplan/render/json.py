@@ -168,8 +168,12 @@ def explained(found: Layer, plan: Plan) -> dict[str, Any]:
     }
 
 
-def sizes(plan: Plan, axes: Sequence[Axis], answer: Answer | None) -> dict[str, Any]:
-    """The legal sizes along each axis, what refuses the others, and whether one size is legal."""
+def sizes(plan: Plan, axes: Sequence[Axis], answer: Answer | None, own: bool = True) -> dict[str, Any]:
+    """The legal sizes along each axis, what refuses the others, and whether one size is legal.
+
+    Args:
+        own: whether the plan has the spec's own size; if not, it says at which sizes the spec is valid.
+    """
     from cnnplan.analyses.sizes import refused
     from cnnplan.ops.base import AXES
 
@@ -177,12 +181,12 @@ def sizes(plan: Plan, axes: Sequence[Axis], answer: Answer | None) -> dict[str, 
         {
             "inputs": [value.name for value in axis.inputs],
             "axis": AXES[axis.inputs[0].shape.rank][axis.axis],
-            "planned": axis.planned,
-            "legal": _legal(axis.legal),
+            "planned": axis.planned if own else None,
+            "legal": _legal(axis.legal) if own else None,
             "valid": _legal(axis.valid),
             "refused": [
                 {"size": size, "layer": why.layer or None, "message": why.message, "help": why.help}
-                for size, why in refused(plan.graph, axis)
+                for size, why in (refused(plan.graph, axis) if own else [])
             ],
         }
         for axis in axes
@@ -212,8 +216,8 @@ def _legal(legal: Legal) -> dict[str, Any]:
     return out
 
 
-def verified(found: Sequence[Verification]) -> dict[str, Any]:
-    """Each spec's checks, and every layer as it ran."""
+def verified(found: Sequence[Verification], left: Sequence[tuple[str, list[Any], str]] = ()) -> dict[str, Any]:
+    """Each spec's checks, and every layer as it ran; `left` are those that were not verified, and why."""
     specs = []
     for one in found:
         layers = [
@@ -236,4 +240,8 @@ def verified(found: Sequence[Verification]) -> dict[str, Any]:
                 "notes": list(one.notes),
             }
         )
-    return {"passed": all(one.passed for one in found), "specs": specs}
+    for path, diagnostics, error in left:
+        specs.append(
+            {"path": path, "passed": False, "checks": None, "diagnostics": diagnostics, "error": error or None}
+        )
+    return {"passed": not left and all(one.passed for one in found), "specs": specs}

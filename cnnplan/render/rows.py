@@ -195,7 +195,7 @@ def described(op: Op) -> str:
     words = [op.kind]
     for index, (name, field) in enumerate(type(op).model_fields.items()):
         value = getattr(op, name)
-        if index == 0 and (field.is_required() or value != field.default):
+        if index == 0 and not isinstance(value, bool) and (field.is_required() or value != field.default):
             words.append(_plain(value))
         elif value != field.default:
             words.append(f"{name}={_plain(value)}")

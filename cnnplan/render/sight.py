@@ -10,7 +10,7 @@ from cnnplan.render.numbers import percent, plural
 from cnnplan.render.styled import Styled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from cnnplan.analyses.region import Region, Sight
     from cnnplan.graph import Value
@@ -23,9 +23,14 @@ MAP = (12, 36)
 def line(found: Sight, plan: Plan) -> str:
     """On one line: stage3.conv2[3,4] sees height 0-27, width 0-31 of input 3x224x224."""
     seen = []
-    for given, region in _inputs(found, plan):
-        parts = ", ".join(f"{axis} {_dash(region.interval(i))}" for i, axis in enumerate(AXES[given.shape.rank]))
-        seen.append(f"{parts} of {given.name} {given.shape}")
+    for index, given in enumerate(plan.graph.inputs):
+        region, local = found.regions[index], found.local[index]
+        if not given.shape.rank or not region.boxes:
+            continue
+        near = local if local.boxes else region
+        parts = ", ".join(f"{axis} {_dash(near.interval(i))}" for i, axis in enumerate(AXES[given.shape.rank]))
+        wide = f", and more of it through {found.wide[0].name}" if near.boxes != region.boxes else ""
+        seen.append(f"{parts} of {given.name} {given.shape}{wide}")
     return f"{found.value.name}[{_index(found)}] sees {'; '.join(seen) or 'nothing'}"
 
 
@@ -54,12 +59,6 @@ def lines(found: Sight, plan: Plan) -> Styled:
     if not shown:
         out.add("nothing of the input: no path leads there, or all of it lies in padding\n\n")
     return out
-
-
-def _inputs(found: Sight, plan: Plan) -> Iterator[tuple[Value, Region]]:
-    for given, region in zip(plan.graph.inputs, found.regions, strict=True):
-        if given.shape.rank and region.boxes:
-            yield given, region
 
 
 def _table(out: Styled, found: Sight, plan: Plan, index: int, region: Region, how: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -21,38 +22,51 @@ SHOWN = 4
 """So many legal sizes are listed on either side of the planned one."""
 
 
-def page(plan: Plan, axes: Sequence[Axis], answer: Answer | None, width: int) -> Styled:
-    """What is legal along each axis, and the layers that refuse the rest."""
+def page(plan: Plan, axes: Sequence[Axis], answer: Answer | None, width: int, own: bool = True) -> Styled:
+    """What is legal along each axis, and the layers that refuse the rest.
+
+    Args:
+        own: whether the plan has the spec's own size; if not, what one model takes is of no interest.
+    """
     out = Styled((plan.name, "bold"), (f"  {printable(plan.path)}\n", "dim"))
-    out.add(f"{', '.join(f'{v.name} {v.shape}' for v in plan.graph.inputs)}\n\n")
+    out.add(f"{', '.join(f'{v.name} {v.shape}' for v in plan.graph.inputs)}\n\n" if own else "\n")
     if not axes:
         out.add("no input has spatial axes\n")
         return out
     if answer:
-        _answered(out, answer, axes)
+        _answered(out, answer, plan, width)
     for group in _alike(axes):
         first = group[0]
         out.add(f"{_title(group, plan)}  ")
+        if not own:
+            out.add(f"{words(first.valid)}\n", "bold")
+            continue
         out.add(f"{words(first.legal)}\n", "bold")
         if listed := _listed(first):
             out.add(f"  {listed}\n", "dim")
         if first.valid[:4] != first.legal[:4]:
             out.add(f"  for one model; with a model of its own for each size: {words(first.valid)}\n")
         out.add("\n")
-        for size, why in refused(plan.graph, first) if answer is None else ():
+        reasons = refused(plan.graph, first) if answer is None else []
+        for size, why in reasons:
             _refused(out, plan, first, size, why, width)
+        if reasons:
+            out.add("\n")
     if together := clash(plan.graph, axes):
         sizes = ", ".join(f"{name} {'x'.join(map(str, size))}" for name, size in together.items())
         out.add(f"not every combination of these is legal: {sizes} is not\n\n", "yellow")
     return out
 
 
-def _answered(out: Styled, answer: Answer, axes: Sequence[Axis]) -> None:
+def _answered(out: Styled, answer: Answer, plan: Plan, width: int) -> None:
     size = "x".join(map(str, answer.size))
     if answer.refusal is None:
         out.add(f"{size} is legal\n\n", "green")
         return
-    out.add(f"{size} is not legal: {answer.refusal.message}\n", "bold red")
+    why = answer.refusal
+    node = next((node for node in plan.graph.nodes if node.name == why.layer), None)
+    by = f"{why.layer}{f' (line {node.line})' if node else ''}: " if why.layer else ""
+    out.add("\n  ".join(_lines(f"{size} is not legal: {by}{why.message}", width - 2)) + "\n", "bold red")
     names = AXES[len(answer.size)]
     for name, near in zip(names, answer.nearest, strict=True):
         if near:
@@ -131,7 +145,7 @@ def _refused(out: Styled, plan: Plan, axis: Axis, size: int, why: Refusal, width
     out.add(f"  {size:,}", "bold")
     by = f" is refused by {why.layer}{line}: " if why.layer else ": "
     text = f"{by}{why.message}"
-    out.add("\n     ".join(wrap(text, max(40, width - 6), initial_indent=" ")) + "\n")
+    out.add("\n     ".join(_lines(text, width - 6)) + "\n")
     if node is None:
         return
     if why.finding is None:
@@ -140,9 +154,16 @@ def _refused(out: Styled, plan: Plan, axis: Axis, size: int, why: Refusal, width
     xs = tuple(shapes[v] for v in (*node.inputs, *((node.like,) if node.like else ())))
     formula = node.op.formula("output", *xs)
     if text := substituted(formula, node.op, xs, axis.axis):
-        out.add(f"     {formula}\n     {text} < 1\n" if why.finding.code == "S001" else f"     {formula}\n", "dim")
+        for line in (formula, f"{text} < 1") if why.finding.code == "S001" else (formula,):
+            out.add("     " + "\n       ".join(_lines(line, width - 7)) + "\n", "dim")
     if len(node.inputs) > 1:
         for way in ways(plan.graph, axis.sizes(size), node, axis.axis):
             shown = way if len(way) <= 6 else [*way[:1], ("…", 0), *way[-4:]]
             steps = " → ".join(f"{name} {n}" if n else name for name, n in shown)
-            out.add("\n       ".join(wrap(steps, max(40, width - 8), initial_indent="     ")) + "\n", "dim")
+            out.add("     " + "\n       ".join(_lines(steps, width - 7)) + "\n", "dim")
+
+
+def _lines(text: str, room: int) -> list[str]:
+    """A text in lines; comparisons and steps are not broken."""
+    kept = re.sub(r" (<|\d+ →|→) ?", lambda m: m[0].replace(" ", "\u00a0", 1), text)
+    return [line.replace("\u00a0", " ") for line in wrap(kept, max(40, room), break_on_hyphens=False)] or [""]

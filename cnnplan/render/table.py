@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
 from cnnplan.diagnostics import printable
@@ -78,8 +78,8 @@ def _fitted(text: str, width: int, right: bool) -> str:
     return text.rjust(width) if right else text.ljust(width)
 
 
-def totals(plan: Plan) -> Styled:
-    """The sums, and what the words mean."""
+def totals(plan: Plan, width: int) -> Styled:
+    """The sums, and what the words mean, as far as the width holds it."""
     frozen = plan.parameters - plan.trainable_parameters
     kept = f", {frozen:,} of them frozen" if frozen else ""
     lines = [
@@ -95,7 +95,8 @@ def totals(plan: Plan) -> Styled:
         if n or word != "buffers":
             out.add(f"{word:<10}  ")
             out.add(f"{n:>{wide},}", "bold")
-            out.add(f"  {meaning}\n", "dim")
+            room = width - wide - 14
+            out.add(f"  {meaning if len(meaning) <= room else shorten(meaning, room, placeholder=' …')}\n", "dim")
     out.add("\n")
     return out
 

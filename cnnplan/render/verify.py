@@ -19,15 +19,16 @@ SHOWN = 20
 """So many differences of a check are listed."""
 
 
-def page(found: Sequence[Verification], width: int, verbose: bool, quiet: bool) -> Styled:
+def page(found: Sequence[Verification], width: int, verbose: bool, quiet: bool, several: bool) -> Styled:
     """One network: a table of its checks. Several: a line each, and what differs."""
     out = Styled()
-    several = len(found) > 1
     room = max((len(printable(one.plan.path)) for one in found), default=0)
     for one in found:
-        if several and not (verbose and not quiet):
+        if quiet:
+            continue
+        if several and not verbose:
             _line(out, one, room)
-        elif not quiet:
+        else:
             _table(out, one, width, verbose)
     for one in found:
         for check in one.checks:
@@ -48,7 +49,7 @@ def _line(out: Styled, one: Verification, room: int) -> None:
 def _table(out: Styled, one: Verification, width: int, verbose: bool) -> None:
     out.add(one.plan.name, "bold")
     out.add(f"  {printable(one.plan.path)}\n\n", "dim")
-    rows = [("", "planned", "measured", "", "by")]
+    rows = [("", "planned", "measured", "verdict", "by")]
     rows += [(c.what, c.planned, c.measured, c.verdict, c.oracle) for c in one.checks]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     margin = sum(widths) + 8
@@ -56,7 +57,7 @@ def _table(out: Styled, one: Verification, width: int, verbose: bool) -> None:
         cells = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]
         out.add(f"{'  '.join(cells)}  ", "dim" if number == 0 else "")
         out.add(f"{row[3]:<{widths[3]}}  ", STYLES.get(row[3], "dim"))
-        lines = wrap(row[4], max(16, width - margin)) or [""]
+        lines = (wrap(row[4], width - margin) if width - margin >= 16 else []) or [""]
         out.add(f"\n{'':{margin}}".join(lines) + "\n", "dim")
     out.add("\n")
     if verbose:

@@ -38,6 +38,11 @@ class Check(NamedTuple):
     differences: tuple[Difference, ...] = ()
 
 
+def counted(n: int, word: str) -> str:
+    """1 layer, 2 layers."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
 def sizes(shape: Iterable[int]) -> str:
     """3x224x224; 1 for a scalar."""
     return "x".join(map(str, shape)) or "1"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, Difference, sizes
+from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, Difference, counted, sizes
 from cnnplan.runtime.interpreter import Refused
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def shapes(layers: Sequence[Measured], refused: Refused | None) -> Check:
         node = refused.node
         planned = _all(v.shape for v in node.outputs)
         differences.append(Difference(node.name, node.line, planned, f"torch refuses: {refused.reason}"))
-    ran = f"{len(layers) - len(differences) + bool(refused):,} layers"
-    planned = f"{len(layers) + bool(refused):,} layers"
+    ran = counted(len(layers) - len(differences) + bool(refused), "layer")
+    planned = counted(len(layers) + bool(refused), "layer")
     return Check("shapes", planned, ran, "torch, layer by layer", DIFFERS if differences else EXACT, tuple(differences))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnplan.analyses.region import Look
-from cnnplan.runtime.check import DIFFERS, EXACT, Check, Difference
+from cnnplan.runtime.check import DIFFERS, EXACT, Check, Difference, counted
 from cnnplan.runtime.probe import probe
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ def field(plan: Plan, interpreter: Interpreter, probes: int | None) -> Check:
     misses = {(miss.sample.node.name, miss.sample.unit): miss for miss in reversed(probed.misses)}
     hulls = list(_outside_spans(plan.graph, plan))
     differences = (*(_missed(miss) for miss in misses.values()), *hulls)
-    planned = f"{probed.units:,} units of {len(probed.layers):,} layers"
-    measured = f"{probed.answers:,} answers"
-    oracle = f"NaNs in {probed.inputs:,} inputs"
+    planned = f"{counted(probed.units, 'unit')} of {counted(len(probed.layers), 'layer')}"
+    measured = counted(probed.answers, "answer")
+    oracle = f"NaNs in {counted(probed.inputs, 'input')}"
     if probed.bounds:
-        oracle += f"; a bound for {probed.bounds:,} units"
+        oracle += f"; a bound for {counted(probed.bounds, 'unit')}"
     return Check("field", planned, measured, oracle, DIFFERS if differences else EXACT, differences)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnplan.emit import emit
-from cnnplan.runtime.check import DIFFERS, EQUAL, EXACT, Check, Difference
+from cnnplan.runtime.check import DIFFERS, EQUAL, EXACT, Check, Difference, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +77,7 @@ def _same(plan: Plan, what: str, oracle: str, found: Sequence[Tensor], expected:
         if not off <= TOLERANCE:
             differences.append(Difference(name, None, "the same", f"{off:.2g} of the largest value apart"))
     text = "the same bits" if apart == 0 else f"{apart:.1g} apart"
-    planned = f"{len(names)} output{'s' if len(names) > 1 else ''}"
+    planned = counted(len(names), "output")
     verdict = DIFFERS if differences or len(found) != len(names) else EXACT if apart == 0 else EQUAL
     return Check(what, planned, text, oracle, verdict, tuple(differences))
 
@@ -100,5 +100,7 @@ def gradients(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> Check:
     differences = tuple(
         Difference(name, lines.get(name), "a gradient", "none: no path to an output") for name in missing
     )
-    measured = f"{len(wanted) - len(missing):,} tensors"
-    return Check("gradients", f"{len(wanted):,} tensors", measured, oracle, DIFFERS if missing else EXACT, differences)
+    measured = counted(len(wanted) - len(missing), "tensor")
+    return Check(
+        "gradients", counted(len(wanted), "tensor"), measured, oracle, DIFFERS if missing else EXACT, differences
+    )

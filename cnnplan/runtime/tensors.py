@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnplan.runtime.check import DIFFERS, EXACT, Check, Difference, sizes
+from cnnplan.runtime.check import DIFFERS, EXACT, Check, Difference, counted, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,5 +52,5 @@ def _compared(
     differences += [Difference(name, None, "none", sizes(shape)) for name, shape in left.items()]
     measured_total = sum(map(prod, found.values()))
     verdict = DIFFERS if differences or total != measured_total else EXACT
-    oracle = f"{len(found):,} tensors by name"
+    oracle = f"{counted(len(found), 'tensor')} by name"
     return Check(what, f"{total:,}", f"{measured_total:,}", oracle, verdict, tuple(differences))

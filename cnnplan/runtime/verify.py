@@ -20,7 +20,7 @@ import torch
 from cnnplan.errors import UsageError
 from cnnplan.runtime import counting, fields, running
 from cnnplan.runtime.build import build
-from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check
+from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, counted
 from cnnplan.runtime.interpreter import Interpreter
 from cnnplan.runtime.tensors import tensors
 
@@ -88,7 +88,7 @@ def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verificati
     layers, outputs, refused = counting.by_layer(interpreter, inputs)
     checks = [counting.shapes(layers, refused), *checks, counting.torch_macs(plan, layers)]
     if refused is None:
-        ends = f"{len(plan.graph.outputs)} output{'s' if len(plan.graph.outputs) > 1 else ''}"
+        ends = counted(len(plan.graph.outputs), "output")
         checks += [
             counting.fvcore_macs(plan, model, inputs),
             running.checked("forward", running.FORWARD, ends, lambda: running.forward(plan, model, inputs, outputs)),
