@@ -220,7 +220,7 @@ class Plan:
                 return layer
         names = [layer.name for layer in self.layers]
         if inside := [other for other in names if other.startswith(f"{name}.")]:
-            raise UsageError(f"'{name}' is a block of {len(inside)} layers; name one of them: {some(inside, 6)}")
+            raise UsageError(f"'{name}' is a block, whose layers are {some(inside, 6)}: name one of them")
         raise UsageError(f"'{self.name}' has no layer '{name}'; {suggest(name, names)}")
 
     def __repr__(self) -> str:

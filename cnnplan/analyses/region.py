@@ -163,14 +163,14 @@ def sight(value: Value, unit: Sequence[int], graph: Graph) -> Sight:
         raise UsageError(f"an axis has {largest:,} units; at most {MAX_UNITS:,} are followed one by one")
     look = Look(graph)
     regions, local = look.seen(value, unit), look.seen(value, unit, local=True)
-    return Sight(value, tuple(unit), regions, local, tuple(_wide(value, graph)))
+    return Sight(value, tuple(unit), regions, local, tuple(wide_layers(value, graph)))
 
 
 def _indexes(n: int) -> str:
     return "1 index" if n == 1 else f"{n} indexes"
 
 
-def _wide(value: Value, graph: Graph) -> list[Node]:
+def wide_layers(value: Value, graph: Graph) -> list[Node]:
     """The layers before a value that read a whole axis."""
     needed = {value}
     found = []

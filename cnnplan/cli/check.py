@@ -64,7 +64,10 @@ def command(
     columns: Annotated[
         str | None,
         typer.Option(
-            "--columns", metavar="NAMES", help="Columns of the table, such as layer,output,field,stride,effective."
+            "--columns",
+            metavar="NAMES",
+            help="Columns of the table, with commas between: layer, operation, line, output, parameters, "
+            "parameters_share, macs, macs_share, flops, field, min_field, stride, start, effective, coverage, bar.",
         ),
     ] = None,
     draw: Annotated[
@@ -145,7 +148,7 @@ class View(NamedTuple):
 def _sight(plan: Plan, unit: str, layer: str | None) -> Sight:
     """What `--unit 3,4 --layer NAME` asks for."""
     parts = unit.replace("x", ",").split(",")
-    if not all(part.strip().isdecimal() and len(part) < 20 for part in parts):
+    if not all(part.strip().isdecimal() and len(part) < 4_000 for part in parts):
         raise UsageError(f"--unit takes an index for each spatial axis, such as 3,4, not '{unit}'")
     if layer is None:
         wanted = next((found for found in reversed(plan.layers) if found.output.rank), None)

@@ -74,7 +74,7 @@ def command(
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
     found: list[Verification] = []
-    progress = several and sys.stderr.isatty()
+    progress = sys.stderr.isatty()
     for index, plan in enumerate(plans):
         if progress:
             sys.stderr.write(f"\r\033[K{index + 1} of {len(plans)}: {plan.name}")

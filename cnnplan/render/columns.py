@@ -132,7 +132,7 @@ def chosen(text: str | None) -> tuple[str, ...] | None:
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     for name in names:
         if name not in COLUMNS:
-            raise UsageError(f"there is no column '{name}'; {suggest(name, COLUMNS)}")
+            raise UsageError(f"there is no column '{name}'; {suggest(name, COLUMNS, limit=len(COLUMNS))}")
     if not names:
         raise UsageError(f"--columns takes names such as layer,output,field: {', '.join(COLUMNS)}")
     return names if "layer" in names else ("layer", *names)

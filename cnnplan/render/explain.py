@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from cnnplan.analyses.explain import explanation, field_steps
+from cnnplan.analyses.region import wide_layers
 from cnnplan.diagnostics import printable
 from cnnplan.emit import emit
 from cnnplan.ops.base import AXES
@@ -161,13 +162,9 @@ def _field(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
     names = AXES.get(len(field.size), ())
     local = any(size is not None for size in field.size)
     if not local:
-        _entry(
-            out,
-            "field",
-            field.unknown or f"all of {field.input}: some operation before it, or itself, reads a whole axis",
-            width,
-            "bold",
-        )
+        wide = next(iter(wide_layers(layer.node.output, plan.graph)), None)
+        why = f": {wide.name} reads a whole axis" if wide else ""
+        _entry(out, "field", field.unknown or f"all of {field.input}{why}", width, "bold")
         return
     of = f" of {field.input}" if len(plan.graph.inputs) > 1 else ""
     _entry(

@@ -111,8 +111,8 @@ class _Rows:
         first, times = column[0], len(column)
         nodes = first.nodes()
         work = [self.layers[node.index].work for piece in column for node in piece.nodes()]
-        scope = first.scope
-        below = list(self.below(scope, level, depth, factor * times)) if scope else []
+        last = column[-1].scope  # what is below is that of the last copy, as the row's own output is
+        below = list(self.below(last, level, depth, factor * times)) if last else []
         name = first.name if times == 1 else _range(first.name, column[-1].name)
         end = column[-1]
         outputs = end.scope.outputs if end.scope else end.node.outputs if end.node else ()

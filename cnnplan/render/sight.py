@@ -77,7 +77,11 @@ def _table(out: Styled, found: Sight, plan: Plan, index: int, region: Region, ho
         cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
         out.add(f"  {'   '.join(cells)}\n", "dim" if number == 0 else "")
     whole = _positions(given)
-    out.add(f"  {region.positions:,} of {plural(whole, 'position')}, {percent(region.positions, whole)}\n\n")
+    out.add(f"  {region.positions:,} of {plural(whole, 'position')}, {percent(region.positions, whole)}\n")
+    hulls = [region.interval(axis) for axis in range(given.shape.rank)]
+    if any(ends and region.count(axis) <= ends[1] - ends[0] for axis, ends in enumerate(hulls)):
+        out.add("  with holes: some units between the first and the last are not read\n", "yellow")
+    out.add("\n")
 
 
 def _positions(given: Value) -> int:

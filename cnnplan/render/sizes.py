@@ -48,6 +48,8 @@ def page(plan: Plan, axes: Sequence[Axis], answer: Answer | None, width: int, ow
             out.add(f"  for one model; with a model of its own for each size: {words(first.valid)}\n")
         out.add("\n")
         reasons = refused(plan.graph, first) if answer is None else []
+        if reasons:
+            out.add("  refused, for example:\n", "dim")
         for size, why in reasons:
             _refused(out, plan, first, size, why, width)
         if reasons:

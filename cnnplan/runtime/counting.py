@@ -61,6 +61,7 @@ def by_layer(interpreter: Interpreter, inputs: Sequence[Tensor]) -> tuple[list[M
 
 
 def shapes(layers: Sequence[Measured], refused: Refused | None) -> Check:
+    """The shapes of all outputs; a layer that torch refuses is a difference."""
     differences = [
         Difference(x.node.name, x.node.line, _all(v.shape for v in x.node.outputs), _all(x.outputs))
         for x in layers
@@ -80,6 +81,7 @@ def _all(shapes: Iterable[Iterable[int]]) -> str:
 
 
 def torch_macs(plan: Plan, layers: Sequence[Measured]) -> Check:
+    """MACs of every layer, by torch's counter."""
     differences = tuple(
         Difference(x.node.name, x.node.line, f"{planned.macs:,}", f"{x.macs:,}")
         for planned, x in zip(plan.layers, layers, strict=False)

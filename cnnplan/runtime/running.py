@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnplan.emit import emit
-from cnnplan.runtime.check import DIFFERS, EQUAL, EXACT, Check, Difference, counted
+from cnnplan.runtime.check import DIFFERS, EQUAL, EXACT, LEFT_OUT, Check, Difference, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,11 +71,14 @@ def _same(plan: Plan, what: str, oracle: str, found: Sequence[Tensor], expected:
             continue
         a, b = found[index].double(), expected[index].double()
         both = a.isnan() & b.isnan() | (a == b)
-        away = torch.where(both, 0.0, (a - b).abs() / b[~b.isnan()].abs().amax().clamp(min=1e-6) if b.numel() else 0.0)
+        known = b[b.isfinite()].abs()
+        away = torch.where(both, 0.0, (a - b).abs() / (known.amax().clamp(min=1e-6) if known.numel() else 1.0))
         off = float("inf") if bool((a.isnan() != b.isnan()).any()) else float(away.max())
         apart = max(apart, off)
         if not off <= TOLERANCE:
             differences.append(Difference(name, None, "the same", f"{off:.2g} of the largest value apart"))
+    if expected and not any(bool(y.isfinite().any()) for y in expected):
+        return Check(what, counted(len(names), "output"), "not finite", oracle, LEFT_OUT)
     text = "the same bits" if apart == 0 else f"{apart:.1g} apart"
     planned = counted(len(names), "output")
     verdict = DIFFERS if differences or len(found) != len(names) else EXACT if apart == 0 else EQUAL

@@ -103,12 +103,12 @@ def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verificati
 
 
 def _device(name: str) -> torch.device:
+    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     try:
         place = torch.device(name)
-        torch.zeros(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise UsageError(f"there is no device '{name}' here: {reason}") from None
+        torch.zeros(1, device=place).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UsageError(f"there is no device '{name}' here, only {' and '.join(here)}") from None
     return place
 
 

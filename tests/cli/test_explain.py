@@ -140,7 +140,7 @@ SAID = {
         "from dropout1 9216 (line 23)",
         "output 4096 out_features",
         "out_features * in_features + out_features 4096 * 9216 + 4096 = 37,752,832 weight 4096x9216, bias 4096",
-        "field all of input: some operation before it, or itself, reads a whole axis",
+        "field all of input: flatten1 reads a whole axis",
     ],
     ("many", "half"): [
         "to left 4x16x12, output 0 (line 21) resized 4x16x12, output 1 (line 26)",
@@ -336,7 +336,7 @@ def test_every_layer_of_the_zoo(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("jointed", "error: 'many' has no layer 'jointed'; did you mean 'joined'?\n"),
         ("first.conv2", "error: 'many' has no layer 'first.conv2'; did you mean 'first.conv1'?\n"),
-        ("first", "error: 'first' is a block of 2 layers; name one of them: 'first.conv1', 'first.relu1'\n"),
+        ("first", "error: 'first' is a block, whose layers are 'first.conv1', 'first.relu1': name one of them\n"),
     ],
 )
 def test_names_that_are_no_layers(layer: str, message: str, many: Path) -> None:

@@ -185,6 +185,7 @@ image 3x20x24
   height          0 … 6              0 … 6      3        15.0 %
   width           0 … 4              0 … 4      3        12.5 %
   9 of 480 positions, 1.9 %
+  with holes: some units between the first and the last are not read
 
   ┌────────────────────────┐
   │█·█·█···················│
@@ -270,7 +271,7 @@ def test_a_unit_of_a_spec_that_is_not_valid(specs: Path) -> None:
         (("--unit", "a"), "--unit takes an index for each spatial axis, such as 3,4, not 'a'"),
         (("--unit", ""), "--unit takes an index for each spatial axis, such as 3,4, not ''"),
         (("--unit", "0,0", "--layer", "wid"), "'holes' has no layer 'wid'; did you mean 'wide'?"),
-        (("--unit", "0,0", "--layer", "gated"), "'gated' is a block of 6 layers; name one of them: 'gated.mul"),
+        (("--unit", "0,0", "--layer", "gated"), "'gated' is a block, whose layers are 'gated.mul"),
         (("--layer", "wide"), "--layer says whose --unit is meant: give that too, such as --unit 0,0 --layer wide"),
         (("dense.yaml", "--unit", "0"), "--unit is about one spec, not 2"),
     ],

@@ -221,7 +221,7 @@ def test_options(specs: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("tiny.yaml", "--device", "tpu9"), "error: there is no device 'tpu9' here: "),
+        (("tiny.yaml", "--device", "tpu9"), "error: there is no device 'tpu9' here, only cpu"),
         (("tiny.yaml", "--probes", "0"), "Invalid value for '--probes'"),
         (("tiny.yaml", "--format", "markdown"), "'markdown' is not one of 'table', 'json'"),
         (("tiny.yaml", "--set", "width=3"), "error: the spec has no variable 'width' to set"),
