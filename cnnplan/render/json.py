@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
+    from cnnplan.analyses.legal import Legal
     from cnnplan.analyses.region import Sight
-    from cnnplan.analyses.sizes import Answer, Axis, Legal
+    from cnnplan.analyses.sizes import Answer, Axis
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Value
     from cnnplan.planning import Layer, Plan

@@ -15,7 +15,8 @@ from cnnplan.render.styled import Styled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cnnplan.analyses.sizes import Answer, Axis, Legal, Refusal
+    from cnnplan.analyses.legal import Legal
+    from cnnplan.analyses.sizes import Answer, Axis, Refusal
     from cnnplan.planning import Plan
 
 SHOWN = 4

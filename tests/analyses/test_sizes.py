@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cnnplan
-from cnnplan.analyses.sizes import Axis, Legal, asked, clash, legal_sizes, refusal, refused
+from cnnplan.analyses.legal import Legal
+from cnnplan.analyses.sizes import Axis, asked, clash, legal_sizes, refusal, refused
 from cnnplan.errors import SpecError, UsageError
 from tests.language.helpers import net, plan
 from tests.networks import Spec, networks
