@@ -169,7 +169,7 @@ class _Replay:
         )
 
     def node(self, node: Node, inputs: Values) -> Node:
-        where = self.where._replace(trainable=node.trainable, checkpoint=node.checkpoint)
+        where = self.where._replace(trainable=node.trainable, checkpoint=node.checkpoint or self.where.checkpoint)
         like = self.values.get(node.like, node.like) if node.like else None
         inputs, name = self.entering or inputs, self.renamed(node.name)
         copy = layer(node.item, node.op, inputs, where, name, like, shared_with=node.path).copy

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cnnplan.ops.base import Inline, Module
+from cnnplan.analyses.inplace import in_place
+from cnnplan.ops.base import Argument, Inline, Module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,15 +28,20 @@ class Rules:
 
     def __init__(self, graph: Graph) -> None:
         self._known: dict[Any, Module | Inline] = {}
+        self._rewritten = in_place(graph)
         given = {re.sub(r"[\d.]+$", "", node.name) for node in graph.nodes}
         given |= {part for name in given for part in name.split(".")}
         self.pad, self.flatten = (_unused(suffix, given) for suffix in ("_pad", "_flatten"))
         self.around = (("before", self.pad), ("", ""), ("after", self.flatten))
 
     def of(self, node: Node) -> Module | Inline:
-        key = (id(node.op), node.shapes)
+        rewritten = node in self._rewritten
+        key = (id(node.op), node.shapes, rewritten)
         if key not in self._known:
-            self._known[key] = node.op.torch(*node.shapes)
+            rule = node.op.torch(*node.shapes)
+            if rewritten and isinstance(rule, Module):
+                rule = rule._replace(arguments=(*rule.arguments, Argument("inplace", True, False, True)))
+            self._known[key] = rule
         return self._known[key]
 
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, NamedTuple
 
-from cnnplan.ops.base import INPUT, OUTPUT, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.base import INPUT, NO_SCRATCH, OUTPUT, Kept, Module, Op, Saved, Scratch, Shape
 
 
 class Row(NamedTuple):
@@ -13,6 +13,8 @@ class Row(NamedTuple):
     saved: Saved
     target: str
     source: str
+    backward: float = 0
+    """Elements of the backward pass for each of the input."""
 
 
 TANH = Kept("tanh", 1, "activation")
@@ -35,8 +37,8 @@ TABLE: dict[str, Row] = {
     ),
     "sigmoid": Row("1 / (1 + exp(-x))", 3, OUTPUT, "nn.Sigmoid", "Rumelhart, Hinton & Williams 1986"),
     "tanh": Row("(exp(x) - exp(-x)) / (exp(x) + exp(-x))", 1, OUTPUT, "nn.Tanh", "LeCun et al. 1998"),
-    "abs": Row("|x|", 1, INPUT, "Abs", "Jarrett et al. 2009"),
-    "abs_tanh": Row("|tanh(x)|", 2, Saved(own=(TANH,)), "AbsTanh", "Jarrett et al. 2009"),
+    "abs": Row("|x|", 1, INPUT, "Abs", "Jarrett et al. 2009", 1),
+    "abs_tanh": Row("|tanh(x)|", 2, Saved(own=(TANH,)), "AbsTanh", "Jarrett et al. 2009", 1),
 }
 
 
@@ -44,6 +46,7 @@ class Activation(Op):
     """An activation without arguments; `row` says which."""
 
     group: ClassVar[str] = "activation"
+    layout: ClassVar[str] = "same"
     own_channels: ClassVar[bool] = True
     row: ClassVar[Row]
 
@@ -53,6 +56,14 @@ class Activation(Op):
     def saved(self, *xs: Shape) -> Saved:
         own = tuple(k._replace(elements=k.elements * xs[0].numel) for k in self.row.saved.own)
         return self.row.saved._replace(own=own)
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        if not self.row.backward:
+            return NO_SCRATCH
+        return Scratch(backward=(Kept("product", int(self.row.backward * xs[0].numel), "activation"),))
+
+    def overwrites(self) -> bool:
+        return self.kind in ("relu", "selu")
 
     def torch(self, *xs: Shape) -> Module:
         return Module(self.row.target)

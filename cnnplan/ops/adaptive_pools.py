@@ -13,6 +13,7 @@ from cnnplan.ops.base import (
     Module,
     Op,
     Saved,
+    Scratch,
     Shape,
     check_elements,
     per_axis,
@@ -25,6 +26,7 @@ from cnnplan.ops.window import Adaptive, Window
 
 class _AdaptivePool(Op):
     group: ClassVar[str] = "pooling"
+    layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
     target: ClassVar[str]
 
@@ -92,6 +94,9 @@ class AdaptiveMaxPool(_AdaptivePool):
 
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("indices", self.output(*xs).numel, "int64"),))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return Scratch(evaluation=self.saved(*xs).own)
 
 
 OPS = {op.kind: op for op in (AdaptiveAvgPool, AdaptiveMaxPool)}

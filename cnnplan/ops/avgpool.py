@@ -5,7 +5,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import AXES, INPUT, Argument, Kept, Module, Op, Saved, Shape, plain
+from cnnplan.ops.base import AXES, INPUT, Argument, Kept, Module, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.conv import padded_scratch
 from cnnplan.ops.fields import Flag, Padding, Spatial
 from cnnplan.ops.maxpool import check_pool, pads_itself, pool_work
 from cnnplan.ops.sliding import maps, pad_module, padded_alike, pool_formula, slid, slide, sliding_terms
@@ -20,6 +21,7 @@ class AvgPool(Op):
 
     kind: ClassVar[str] = "avgpool"
     group: ClassVar[str] = "pooling"
+    layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - kernel_size) / stride) + 1; ceil with ceil_mode",
@@ -75,6 +77,9 @@ class AvgPool(Op):
             return Saved(own=kept)
         counts = Kept("pixels in each window", Shape((1, *self.output(x).spatial)).numel, "activation", False)
         return Saved(own=(*kept, counts))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return padded_scratch(self.saved(*xs).own, xs[0])
 
     def torch(self, *xs: Shape) -> Module:
         (x,) = xs

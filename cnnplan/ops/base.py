@@ -3,12 +3,14 @@
     Op       one operation with its arguments: a frozen Pydantic class whose fields are its YAML keys
     Shape    the shape of one sample
     Saved    what autograd keeps of it for the backward pass
+    Scratch  what it needs for a while, and where gradients pass through it
     Module   the torch.nn module that runs it     } data, not torch: the emitter writes them
     Inline   the expression that runs it          }
 
 An operation's rules are methods of the shapes of its inputs. None of them imports torch.
 """
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
@@ -47,11 +49,12 @@ class Shape(tuple[int, ...]):
 
 
 class Kept(NamedTuple):
-    """A tensor that autograd keeps for the backward pass, neither input nor output nor parameter.
+    """A tensor beside inputs, outputs and parameters, such as one that autograd keeps for the backward pass.
 
-    `dtype` is "float32" or "int64" whatever the model's, "activation" = the model's own, or
-    "mask": one byte an element on CUDA, the activation's own dtype on a CPU. `elements` are
-    counted per sample, or once per batch where `per_sample` is false.
+    `dtype` is "float32", "int64" or "bool" whatever the model's, "activation" = the operation's own,
+    "full" = the same, but float32 under autocast on CUDA (powers, sums), or "mask": one byte an element
+    on CUDA, the activation's own dtype on a CPU. `elements` are counted per sample, or once per batch
+    where `per_sample` is false.
     """
 
     what: str
@@ -75,6 +78,40 @@ class Saved(NamedTuple):
 NOTHING: Final = Saved()
 INPUT: Final = Saved(inputs=(0,))
 OUTPUT: Final = Saved(output=True)
+
+
+class Scratch(NamedTuple):
+    """What an operation needs for a while, and where the gradient goes that enters its backward pass.
+
+    Attributes:
+        training: tensors of the forward pass in training, beside what it keeps and gives.
+        evaluation: tensors of the forward pass in evaluation, beside what it gives.
+        backward: tensors of the backward pass, beside the gradients that enter and leave it.
+        passes: the inputs whose gradient is the output's own, or a view of it.
+        shared: whether all inputs get one and the same new gradient.
+    """
+
+    training: tuple[Kept, ...] = ()
+    evaluation: tuple[Kept, ...] = ()
+    backward: tuple[Kept, ...] = ()
+    passes: tuple[int, ...] = ()
+    shared: bool = False
+
+
+NO_SCRATCH: Final = Scratch()
+PASSES: Final = Scratch(passes=(0,))
+
+
+class Needs(NamedTuple):
+    """Which inputs of an operation need a gradient, and whether its parameters do."""
+
+    inputs: tuple[bool, ...]
+    parameters: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether the operation takes part in the backward pass."""
+        return self.parameters or True in self.inputs
 
 
 class _Required:
@@ -147,6 +184,15 @@ class Op(BaseModel):
     """Whether each output channel reads the input's channel of the same number alone."""
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     """The dtypes it takes; its output has the dtype of its first input."""
+    keeps_for_weights: ClassVar[bool] = False
+    """Whether its input is kept for the gradients of its parameters alone."""
+    writable: ClassVar[bool] = False
+    """Whether its output is a tensor of its own that nobody keeps: the next operation may overwrite it."""
+    layout: ClassVar[str] = ""
+    """The order of its output's axes in memory: "same" as its input's, "format" = channels last where its
+    input's are, "last" = channels last, or row-major."""
+    autocast: ClassVar[Mapping[str, str]] = {}
+    """Under torch.autocast, by device: "low" and "float32" cast its inputs, "result" makes its output float32."""
 
     def output(self, *xs: Shape) -> Shape:
         """The output's shape.
@@ -204,9 +250,36 @@ class Op(BaseModel):
         """What autograd keeps for the backward pass, in training, where all inputs need gradients."""
         return NOTHING
 
+    def kept(self, needs: Needs, *xs: Shape) -> Saved:
+        """What autograd keeps where not all inputs and parameters need gradients."""
+        if not needs.any:
+            return NOTHING
+        saved = self.saved(*xs)
+        return saved._replace(inputs=()) if self.keeps_for_weights and not needs.parameters else saved
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        """What it needs for a while."""
+        return NO_SCRATCH
+
+    def overwrites(self) -> bool:
+        """Whether torch can run it in place and then keeps nothing but its output for the backward pass."""
+        return False
+
     def is_view(self, *xs: Shape) -> bool:
         """Whether the output shares the storage of the first input."""
         return False
+
+    def arranged(self, *xs: Shape) -> str:
+        """The order of its output's axes in memory: see `layout`."""
+        return self.layout
+
+    def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...] | None:
+        """Of a view: the strides of its outputs, from its input's; None where it has to copy."""
+        return strides
+
+    def passes_by(self, *xs: Shape) -> bool:
+        """Whether the output is the first input itself in evaluation."""
+        return self.is_view(*xs)
 
     def torch(self, *xs: Shape) -> Module | Inline:
         """How torch runs it."""

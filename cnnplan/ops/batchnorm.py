@@ -18,7 +18,9 @@ class BatchNorm(Op):
 
     kind: ClassVar[str] = "batchnorm"
     group: ClassVar[str] = "normalization"
+    layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
+    writable: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "2 * channels: weight and bias",

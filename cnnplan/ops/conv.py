@@ -1,12 +1,13 @@
 """conv: convolution."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import ClassVar
 
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.base import INPUT, NO_SCRATCH, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Flag, Padding, PaddingMode, Size, Spatial
 from cnnplan.ops.sliding import (
     check_padding_mode,
@@ -29,6 +30,9 @@ class Conv(Op):
 
     kind: ClassVar[str] = "conv"
     group: ClassVar[str] = "convolution"
+    layout: ClassVar[str] = "format"
+    writable: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - dilation * (kernel_size - 1) - 1) / stride) + 1 along each axis",
         "parameters": "out_channels * in_channels / groups * prod(kernel_size), and out_channels for the bias",
@@ -103,6 +107,15 @@ class Conv(Op):
         kept = (Kept("padded input", padded.numel, "activation"),)
         return Saved((0,) if self.padding_mode in ("reflect", "replicate") else (), own=kept)
 
+    def kept(self, needs: Needs, *xs: Shape) -> Saved:
+        kept = super().kept(needs, *xs)
+        padded_from = kept.own and not needs.inputs[0]  # the padding alone needs its input
+        return kept._replace(inputs=()) if padded_from else kept
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        own = self.saved(*xs).own
+        return padded_scratch(own, xs[0], self.padding_mode == "circular")
+
     def torch(self, *xs: Shape) -> Module:
         (x,) = xs
         windows = self.sliding(x)
@@ -118,6 +131,13 @@ class Conv(Op):
         kernel = (Argument("kernel_size", plain_kernel(windows)),)
         options = (stride, Argument("padding", padding, 0, True), dilation, groups, bias, mode)
         return Module(f"nn.Conv{x.rank}d", channels + kernel + options, before)
+
+
+def padded_scratch(own: tuple[Kept, ...], x: Shape, circular: bool = False) -> Scratch:
+    """Of an operation that pads its input first: the copy, and its gradient before it is cut."""
+    cut = 0 if circular else x.numel
+    beyond = tuple(k._replace(elements=k.elements - cut) for k in own if k.what == "padded input")
+    return Scratch(evaluation=own, backward=beyond) if own else NO_SCRATCH
 
 
 def plain_kernel(windows: tuple[Sliding, ...]) -> int | tuple[int, ...]:

@@ -1,5 +1,6 @@
 """conv_transpose: transposed convolution."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import ClassVar
 
@@ -32,6 +33,9 @@ class ConvTranspose(Op):
 
     kind: ClassVar[str] = "conv_transpose"
     group: ClassVar[str] = "convolution"
+    layout: ClassVar[str] = "format"
+    writable: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1",
         "parameters": "in_channels * out_channels / groups * prod(kernel_size), and out_channels for the bias",

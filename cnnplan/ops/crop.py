@@ -5,7 +5,19 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import AXES, Argument, Inline, Op, Shape, axes, per_axis, require_one, require_spatial
+from cnnplan.ops.base import (
+    AXES,
+    Argument,
+    Inline,
+    Kept,
+    Op,
+    Scratch,
+    Shape,
+    axes,
+    per_axis,
+    require_one,
+    require_spatial,
+)
 from cnnplan.ops.fields import Spatial
 from cnnplan.ops.upsample import Reference
 from cnnplan.ops.window import Window, shifted
@@ -57,6 +69,11 @@ class Crop(Op):
 
     def is_view(self, *xs: Shape) -> bool:
         return True
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        x, out = xs[0], self.output(*xs)
+        cut = Shape((*out[:2], *x[2:])).numel  # axis after axis; the first cut is the largest
+        return Scratch(backward=(Kept("cut along one axis", cut, "activation"),) if x.rank > 1 else ())
 
     def torch(self, *xs: Shape) -> Inline:
         if self.like is not None:

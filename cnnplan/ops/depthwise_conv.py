@@ -1,10 +1,11 @@
 """depthwise_conv: one filter, or a few, for each channel."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import Module, Op, Saved, Shape
+from cnnplan.ops.base import Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.conv import Conv
 from cnnplan.ops.fields import Flag, Padding, PaddingMode, Size, Spatial
 from cnnplan.ops.window import Window
@@ -20,6 +21,9 @@ class DepthwiseConv(Op):
 
     kind: ClassVar[str] = "depthwise_conv"
     group: ClassVar[str] = "convolution"
+    layout: ClassVar[str] = "format"
+    writable: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "multiplier * in_channels channels; sizes as for conv",
         "parameters": "multiplier * in_channels * prod(kernel_size), and multiplier * in_channels for the bias",
@@ -72,6 +76,12 @@ class DepthwiseConv(Op):
 
     def saved(self, *xs: Shape) -> Saved:
         return self.conv(*xs).saved(*xs)
+
+    def kept(self, needs: Needs, *xs: Shape) -> Saved:
+        return self.conv(*xs).kept(needs, *xs)
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return self.conv(*xs).scratch(*xs)
 
     def torch(self, *xs: Shape) -> Module:
         return self.conv(*xs).torch(*xs)

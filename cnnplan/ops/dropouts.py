@@ -4,12 +4,25 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import NOTHING, Argument, Kept, Module, Op, Saved, Shape, require_spatial
+from cnnplan.ops.base import (
+    NO_SCRATCH,
+    NOTHING,
+    PASSES,
+    Argument,
+    Kept,
+    Module,
+    Op,
+    Saved,
+    Scratch,
+    Shape,
+    require_spatial,
+)
 from cnnplan.ops.fields import Probability
 
 
 class _Dropout(Op):
     group: ClassVar[str] = "regularization"
+    layout: ClassVar[str] = "same"
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "the input's shape", "flops": "0: nothing happens in evaluation"}
 
@@ -17,6 +30,12 @@ class _Dropout(Op):
 
     def is_view(self, *xs: Shape) -> bool:
         return self.p == 0
+
+    def passes_by(self, *xs: Shape) -> bool:
+        return True
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return PASSES if self.p == 0 else NO_SCRATCH
 
     def mask(self, x: Shape) -> Kept:
         return Kept("mask", x.numel, "mask")
@@ -69,6 +88,10 @@ class AlphaDropout(_Dropout):
 
     def mask(self, x: Shape) -> Kept:
         return Kept("mask", x.numel, "activation")
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        dropped = Kept("shifted input", xs[0].numel, "activation")
+        return PASSES if self.p == 0 else Scratch(training=(dropped,))
 
     def target(self, x: Shape) -> str:
         return "nn.AlphaDropout"

@@ -21,5 +21,8 @@ class Elu(Activation):
 
     alpha: Number = Field(1.0, description="minus the limit towards minus infinity")
 
+    def overwrites(self) -> bool:
+        return self.alpha >= 0
+
     def torch(self, *xs: Shape) -> Module:
         return Module(self.row.target, self.options("alpha"))

@@ -3,7 +3,8 @@
 from math import prod
 from typing import ClassVar
 
-from cnnplan.ops.base import Module, Op, Shape
+from cnnplan.ops.base import PASSES, Module, Op, Scratch, Shape
+from cnnplan.ops.strides import viewed
 from cnnplan.ops.window import Window
 
 
@@ -26,6 +27,12 @@ class Flatten(Op):
 
     def is_view(self, *xs: Shape) -> bool:
         return True
+
+    def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...] | None:
+        return viewed(xs[0], strides, self.output(*xs))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return PASSES
 
     def bounds(self, *xs: Shape) -> str:
         return "parts"

@@ -1,11 +1,12 @@
 """groupnorm: normalization of groups of channels, sample by sample."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape
 from cnnplan.ops.conv import divisors
 from cnnplan.ops.fields import Epsilon, Flag, Size
 from cnnplan.ops.window import WHOLE, Window, grouped
@@ -19,6 +20,8 @@ class GroupNorm(Op):
 
     kind: ClassVar[str] = "groupnorm"
     group: ClassVar[str] = "normalization"
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
+    writable: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "2 * channels: weight and bias",
@@ -61,6 +64,9 @@ class GroupNorm(Op):
 
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("mean and inverse deviation", 2 * self.num_groups, "float32"),))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return Scratch(evaluation=self.saved(*xs).own)
 
     def torch(self, *xs: Shape) -> Module:
         sizes = (Argument("num_groups", self.num_groups), Argument("num_channels", xs[0].channels))

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from cnnplan.ops.base import Module, Op, Shape
+from cnnplan.ops.base import PASSES, Module, Op, Scratch, Shape
 
 
 class Identity(Op):
@@ -19,6 +19,9 @@ class Identity(Op):
 
     def is_view(self, *xs: Shape) -> bool:
         return True
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return PASSES
 
     def torch(self, *xs: Shape) -> Module:
         return Module("nn.Identity")

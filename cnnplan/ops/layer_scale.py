@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import INPUT, Argument, Module, Op, Saved, Shape
+from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Number
 
 
@@ -16,6 +16,8 @@ class LayerScale(Op):
 
     kind: ClassVar[str] = "layer_scale"
     own_channels: ClassVar[bool] = True
+    layout: ClassVar[str] = "same"
+    keeps_for_weights: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "channels",
@@ -32,6 +34,9 @@ class LayerScale(Op):
 
     def saved(self, *xs: Shape) -> Saved:
         return INPUT
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return Scratch(backward=(Kept("product", xs[0].numel, "activation"),))
 
     def torch(self, *xs: Shape) -> Module:
         return Module("LayerScale", (Argument("shape", channel_shape(*xs)), Argument("init", self.init, 1e-6, True)))

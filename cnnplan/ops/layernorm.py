@@ -1,10 +1,11 @@
 """layernorm: normalization of each sample, or of each position."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Epsilon, Flag
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
@@ -18,6 +19,7 @@ class LayerNorm(Op):
 
     kind: ClassVar[str] = "layernorm"
     group: ClassVar[str] = "normalization"
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "2 * the normalized elements: weight and bias",
@@ -64,6 +66,12 @@ class LayerNorm(Op):
         (x,) = xs
         rows = 1 if self.over_all(x) else x.numel // x.channels
         return Saved((0,), own=(Kept("mean and inverse deviation", 2 * rows, "float32"),))
+
+    def arranged(self, *xs: Shape) -> str:
+        return "" if self.over_all(xs[0]) else "last"
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return Scratch(evaluation=self.saved(*xs).own)
 
     def torch(self, *xs: Shape) -> Module:
         (x,) = xs

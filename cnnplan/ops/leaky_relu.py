@@ -21,6 +21,9 @@ class LeakyRelu(Activation):
 
     negative_slope: Number = Field(0.01, description="slope below zero")
 
+    def overwrites(self) -> bool:
+        return self.negative_slope >= 0
+
     def torch(self, *xs: Shape) -> Module:
         (slope,) = self.options("negative_slope")
         return Module(self.row.target, (slope._replace(keyword=False),))

@@ -1,5 +1,6 @@
 """linear: a dense layer."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -17,6 +18,9 @@ class Linear(Op):
 
     kind: ClassVar[str] = "linear"
     group: ClassVar[str] = "dense"
+    keeps_for_weights: ClassVar[bool] = True
+    writable: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "out_features",
         "parameters": "out_features * in_features, and out_features for the bias",

@@ -1,11 +1,12 @@
 """lppool: the p-norm of each window."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
 from cnnplan.ops.avgpool import check_volume
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, plain
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape, plain
 from cnnplan.ops.fields import Flag, Positive, Spatial
 from cnnplan.ops.maxpool import pool_work
 from cnnplan.ops.sliding import maps, pool_formula, slid, slide, sliding_terms
@@ -21,6 +22,7 @@ class LpPool(Op):
     kind: ClassVar[str] = "lppool"
     group: ClassVar[str] = "pooling"
     own_channels: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "result"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size - kernel_size) / stride) + 1; ceil with ceil_mode",
         "flops": "prod(output) * 2 * prod(kernel_size): powers, sums and the root",
@@ -56,8 +58,13 @@ class LpPool(Op):
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs
         out = self.output(x).numel
-        powers = Kept("powers", x.numel, "activation")
-        return Saved((0,), own=(powers, *(Kept(w, out, "activation") for w in ("mean", "sign", "magnitude", "root"))))
+        powers = Kept("powers", x.numel, "full")
+        return Saved((0,), own=(powers, *(Kept(w, out, "full") for w in ("mean", "sign", "magnitude", "root"))))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        n, out = xs[0].numel, self.output(*xs).numel
+        most = Kept("products", max(2 * n - 4 * out, 3 * out - n), "full")
+        return Scratch(evaluation=(Kept("powers", max(n, 3 * out), "full"),), backward=(most,))
 
     def torch(self, *xs: Shape) -> Module:
         kernel = plain(self.kernel_size)

@@ -1,10 +1,11 @@
 """lrn: local response normalization."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, require_spatial
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape, require_spatial
 from cnnplan.ops.fields import Number, Size
 from cnnplan.ops.window import Sliding, Window
 
@@ -19,6 +20,7 @@ class Lrn(Op):
 
     kind: ClassVar[str] = "lrn"
     group: ClassVar[str] = "normalization"
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "result"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "flops": "prod(input) * (size + 4): square, sum, scale, shift, power, divide",
@@ -42,8 +44,14 @@ class Lrn(Op):
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs
         padded = Shape((x.channels + self.size - 1, *x.spatial)).numel
-        own = [Kept("padded squares", padded, "activation"), Kept("base", x.numel, "activation")]
-        return Saved((0,), own=(*own, Kept("denominator", x.numel, "activation")))
+        own = [Kept("padded squares", padded, "activation"), Kept("base", x.numel, "full")]
+        return Saved((0,), own=(*own, Kept("denominator", x.numel, "full")))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        (x,) = xs
+        most = max(2 * x.numel, Shape((x.channels + self.size - 1, *x.spatial)).numel)
+        squares = Kept("squares", most, "full")
+        return Scratch(evaluation=(squares,), backward=(Kept("products", 3 * x.numel, "full"),))
 
     def torch(self, *xs: Shape) -> Module:
         return Module("nn.LocalResponseNorm", (Argument("size", self.size), *self.options("alpha", "beta", "k")))

@@ -5,7 +5,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape, plain
+from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.conv import padded_scratch
 from cnnplan.ops.fields import Flag, Padding, Spatial
 from cnnplan.ops.sliding import (
     check_pool_padding,
@@ -29,6 +30,7 @@ class MaxPool(Op):
 
     kind: ClassVar[str] = "maxpool"
     group: ClassVar[str] = "pooling"
+    layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - dilation * (kernel_size - 1) - 1) / stride) + 1; ceil with ceil_mode",
@@ -75,6 +77,9 @@ class MaxPool(Op):
             return Saved((0,), own=(indices,))
         padded = Shape((x.channels, *(n + w.before + w.after for n, w in zip(x.spatial, windows, strict=True))))
         return Saved(own=(Kept("padded input", padded.numel, "activation"), indices))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return padded_scratch(self.saved(*xs).own, xs[0])
 
     def torch(self, *xs: Shape) -> Module:
         (x,) = xs

@@ -1,11 +1,12 @@
 """The six merges: several values into one."""
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import NOTHING, Argument, Inline, Kept, Op, Saved, Shape, axes, check_elements
+from cnnplan.ops.base import NOTHING, Argument, Inline, Kept, Needs, Op, Saved, Scratch, Shape, axes, check_elements
 from cnnplan.ops.fields import Integer
 from cnnplan.ops.softmaxes import axis_of
 from cnnplan.ops.window import FIRST, POINTWISE, Window, shifted
@@ -45,6 +46,8 @@ class Elementwise(Merge):
 
     row: ClassVar[Row]
     own_channels: ClassVar[bool] = True
+    layout: ClassVar[str] = "same"
+    writable: ClassVar[bool] = True
 
     def output(self, *xs: Shape) -> Shape:
         first = xs[0]
@@ -96,6 +99,37 @@ class Elementwise(Merge):
         )
         return Saved(tuple(range(len(xs))), own=partial)
 
+    def kept(self, needs: Needs, *xs: Shape) -> Saved:
+        if not needs.any or self.kind != "multiply":
+            return super().kept(needs, *xs)
+        own, inputs, before = [], [], False  # a factor is kept for the gradient of the other
+        for index, needed in enumerate(needs.inputs):
+            if index and needed:
+                partial = Kept("partial result", self.output(*xs[:index]).numel, "activation")
+                inputs += [0] if index == 1 else []
+                own += [partial] if index > 1 else []
+            inputs += [index] if index and before else []
+            before = before or needed
+        return Saved(tuple(sorted(inputs)), own=tuple(own))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        out = self.output(*xs)
+        partial = ()
+        if len(xs) > 2 or self.kind == "mean":
+            partial = (
+                Kept("partial result", (out if self.kind == "mean" else self.output(*xs[:-1])).numel, "activation"),
+            )
+        alike = tuple(i for i, x in enumerate(xs) if x == out)
+        passes = alike if self.kind == "add" else alike[:1] if self.kind == "subtract" and alike[:1] == (0,) else ()
+        work = ()
+        if self.kind == "maximum":
+            masks = Kept("masks", 2 * out.numel, "bool")
+            work = (masks, Kept("masked gradient", out.numel * (2 if len(alike) < len(xs) else 1), "activation"))
+        elif self.kind != "add" and len(alike) < len(xs):
+            work = (Kept("product", out.numel, "activation"),)
+        kept = self.row.keeps_inputs
+        return Scratch(() if kept else partial, partial, work, passes, self.kind == "mean")
+
     def torch(self, *xs: Shape) -> Inline:
         if self.kind == "maximum":
             template = "{0}"
@@ -114,6 +148,8 @@ class Concat(Merge):
 
     kind: ClassVar[str] = "concat"
     layer: ClassVar[str] = "Concat"
+    writable: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "widest", "cpu": "widest"}
     formulas: ClassVar[dict[str, str]] = {"output": "the sizes along the axis summed; all others agree", "flops": "0"}
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "int64")
 
@@ -149,6 +185,9 @@ class Concat(Merge):
         axis = axis_of(self.kind, self.axis, xs[0])
         start = self.offsets(*xs)[index]
         return tuple(shifted(-start) if i == axis else POINTWISE for i in range(len(xs[0])))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return Scratch(passes=tuple(range(len(xs))))
 
     def offsets(self, *xs: Shape) -> tuple[int, ...]:
         """Where each input starts along the joined axis."""

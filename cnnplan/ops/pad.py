@@ -5,7 +5,20 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import INPUT, NOTHING, Argument, Module, Op, Saved, Shape, check_elements, plain
+from cnnplan.ops.base import (
+    INPUT,
+    NO_SCRATCH,
+    NOTHING,
+    Argument,
+    Kept,
+    Module,
+    Op,
+    Saved,
+    Scratch,
+    Shape,
+    check_elements,
+    plain,
+)
 from cnnplan.ops.fields import Number, Padding
 from cnnplan.ops.sliding import check_padding_mode, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window, shifted
@@ -21,6 +34,7 @@ class Pad(Op):
 
     kind: ClassVar[str] = "pad"
     group: ClassVar[str] = "shape"
+    layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "size + before + after along each axis"}
 
@@ -60,6 +74,11 @@ class Pad(Op):
 
     def saved(self, *xs: Shape) -> Saved:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        if self.mode != "circular":
+            return NO_SCRATCH
+        return Scratch(backward=(Kept("copies", 2 * self.output(*xs).numel, "activation"),))
 
     def torch(self, *xs: Shape) -> Module:
         sides = self.sides(xs[0])

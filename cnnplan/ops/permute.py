@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Inline, Op, Shape, axes
+from cnnplan.ops.base import PASSES, Argument, Inline, Op, Scratch, Shape, axes
 from cnnplan.ops.fields import integer, refuse
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
@@ -61,6 +61,12 @@ class Permute(Op):
 
     def is_view(self, *xs: Shape) -> bool:
         return True
+
+    def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...]:
+        return tuple(strides[axis] for axis in self.axes)
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return PASSES
 
     def torch(self, *xs: Shape) -> Inline:
         axes = tuple(Argument(f"axis{i}", a + 1) for i, a in enumerate(self.axes))

@@ -1,5 +1,6 @@
 """prelu: a learned slope below zero."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -17,7 +18,8 @@ class Prelu(Activation):
     """
 
     kind: ClassVar[str] = "prelu"
-    row: ClassVar[Row] = Row("max(0, x) + weight * min(0, x)", 1, INPUT, "nn.PReLU", "")
+    row: ClassVar[Row] = Row("max(0, x) + weight * min(0, x)", 1, INPUT, "nn.PReLU", "", 1)
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "num_parameters",

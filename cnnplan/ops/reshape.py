@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Inline, Module, Op, Shape
+from cnnplan.ops.base import PASSES, Argument, Inline, Module, Op, Scratch, Shape
 from cnnplan.ops.fields import integer, refuse
+from cnnplan.ops.strides import viewed
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 
@@ -67,6 +68,12 @@ class Reshape(Op):
 
     def is_view(self, *xs: Shape) -> bool:
         return True
+
+    def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...] | None:
+        return viewed(xs[0], strides, self.output(*xs))
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return PASSES
 
     def torch(self, *xs: Shape) -> Module | Inline:
         shape = tuple(self.output(*xs))

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import INPUT, Argument, Module, Op, Saved, Shape
+from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Flag
 from cnnplan.ops.layer_scale import channel_shape
 
@@ -19,6 +19,8 @@ class Scale(Op):
 
     kind: ClassVar[str] = "scale"
     own_channels: ClassVar[bool] = True
+    layout: ClassVar[str] = "same"
+    keeps_for_weights: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "channels, and channels for the bias",
@@ -36,6 +38,11 @@ class Scale(Op):
 
     def saved(self, *xs: Shape) -> Saved:
         return INPUT
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        product = (Kept("product", xs[0].numel, "activation"),)
+        summed = product if self.bias else ()
+        return Scratch(summed, summed, product)
 
     def torch(self, *xs: Shape) -> Module:
         return Module("Scale", (Argument("shape", channel_shape(*xs)), *self.options("bias")))

@@ -1,5 +1,6 @@
 """softmax, log_softmax: a distribution along one axis."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 class _Softmax(Op):
     group: ClassVar[str] = "activation"
+    layout: ClassVar[str] = "same"
     target: ClassVar[str]
 
     axis: Integer = Field(0, description="axis of the sample that sums to 1; 0 = channels")
@@ -27,6 +29,8 @@ class _Softmax(Op):
 
     def channels(self, *xs: Shape) -> Window:
         return POINTWISE if axis_of(self.kind, self.axis, xs[0]) else WHOLE
+
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
 
     def saved(self, *xs: Shape) -> Saved:
         return OUTPUT

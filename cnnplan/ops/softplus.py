@@ -1,5 +1,6 @@
 """softplus: a smooth ReLU."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,6 +17,7 @@ class Softplus(Activation):
     """
 
     kind: ClassVar[str] = "softplus"
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
     row: ClassVar[Row] = Row("log(1 + exp(beta * x)) / beta", 5, INPUT, "nn.Softplus", "")
     formulas: ClassVar[dict[str, str]] = {"output": "the input's shape", "flops": "5 * prod(input)"}
 

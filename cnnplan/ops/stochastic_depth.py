@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import NOTHING, Argument, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.base import NOTHING, PASSES, Argument, Kept, Module, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Probability
 
 
@@ -16,6 +16,7 @@ class StochasticDepth(Op):
 
     kind: ClassVar[str] = "stochastic_depth"
     group: ClassVar[str] = "regularization"
+    layout: ClassVar[str] = "same"
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "the input's shape", "flops": "0: nothing happens in evaluation"}
 
@@ -23,6 +24,12 @@ class StochasticDepth(Op):
 
     def is_view(self, *xs: Shape) -> bool:
         return self.p == 0
+
+    def passes_by(self, *xs: Shape) -> bool:
+        return True
+
+    def scratch(self, *xs: Shape) -> Scratch:
+        return PASSES if self.p == 0 else Scratch(training=(Kept("draw", 1, "activation"),))
 
     def saved(self, *xs: Shape) -> Saved:
         return NOTHING if self.p == 0 else Saved(own=(Kept("sample mask", 1, "activation"),))

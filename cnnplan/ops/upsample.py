@@ -1,6 +1,7 @@
 """upsample: resize by interpolation."""
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -56,11 +57,13 @@ class Upsample(Op):
 
     kind: ClassVar[str] = "upsample"
     group: ClassVar[str] = "unpooling and resizing"
+    layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor(size * scale_factor), size, or the size of `like`",
         "flops": "prod(output) * 3 (linear), 7 (bilinear), 15 (trilinear) or 31 (bicubic); 0 for nearest",
     }
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
     refers: ClassVar[bool] = True
 
     scale_factor: Factor | None = Field(None, description="output size / input size")

@@ -1,0 +1,73 @@
+"""What optimizers hold between steps and need for a while in one, and what losses do.
+
+Counted in tensors of the parameters' (of the output's) size. Source: torch.optim and
+torch.nn.functional. An optimizer has implementations that differ: "foreach" works on all tensors at
+once (torch's default on CUDA), "fused" in one kernel, "forloop" tensor by tensor (its default on a CPU).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+IMPLEMENTATIONS: Final = ("forloop", "foreach", "fused")
+
+
+class Optimizer(NamedTuple):
+    """What one optimizer needs.
+
+    Attributes:
+        states: tensors that it holds for each parameter, of the parameter's size.
+        counts: whether it holds the number of steps for each parameter, a float32.
+        foreach, forloop: tensors in a step, for all parameters at once or for one at a time.
+        decayed_foreach, decayed_forloop: the same with weight decay.
+    """
+
+    states: int
+    counts: bool
+    foreach: int
+    forloop: int
+    decayed_foreach: int
+    decayed_forloop: int
+
+    def scratch(self, implementation: str, decayed: bool) -> int:
+        """Tensors in a step; nothing where it is fused."""
+        if implementation == "foreach":
+            return self.decayed_foreach if decayed else self.foreach
+        if implementation == "forloop":
+            return self.decayed_forloop if decayed else self.forloop
+        return 0
+
+
+OPTIMIZERS: Final = {
+    "sgd": Optimizer(0, False, 0, 0, 1, 1),
+    "momentum": Optimizer(1, False, 0, 0, 1, 1),
+    "nesterov": Optimizer(1, False, 1, 1, 1, 2),
+    "adam": Optimizer(2, True, 1, 2, 1, 3),
+    "adamw": Optimizer(2, True, 1, 2, 1, 2),
+    "rmsprop": Optimizer(1, True, 1, 1, 1, 1),
+    "rmsprop_momentum": Optimizer(2, True, 1, 1, 2, 2),
+}
+
+
+class Loss(NamedTuple):
+    """What a loss needs beside the output and its gradient.
+
+    Attributes:
+        kept: tensors of the output's size that it keeps for the backward pass.
+        forward, backward: further ones in each pass.
+        classes: whether the target is a class (int64) for each position, not a value for each element.
+    """
+
+    kept: int
+    forward: int
+    backward: int
+    classes: bool
+
+
+LOSSES: Final = {
+    "cross_entropy": Loss(1, 0, 1, True),
+    "binary_cross_entropy": Loss(0, 0, 1, False),
+    "nll": Loss(0, 0, 0, True),
+    "mse": Loss(1, 0, 0, False),
+    "l1": Loss(1, 1, 2, False),
+}

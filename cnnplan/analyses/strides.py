@@ -1,0 +1,60 @@
+"""Which views have to copy? `flatten` and `reshape` do where no strides give the new shape.
+
+Values are contiguous but for those behind a permutation, a cut, or a norm over channels, which torch
+runs with the channels last. Only those are followed, with strides as torch would give them.
+
+Source: PyTorch's documentation, "Tensor Views".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnplan.ops.strides import contiguous, dense
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnplan.graph import Graph, Node, Value
+    from cnnplan.ops.base import Shape
+    from cnnplan.ops.strides import Strides
+
+
+def copying(graph: Graph) -> frozenset[Node]:
+    """The layers whose output is a view of a contiguous input, and a copy here."""
+    found: dict[Value, Strides] = {}
+    copies = set()
+    for node in graph.nodes:
+        op = node.op
+        if op.is_view(*node.shapes):
+            before = found.get(node.inputs[0]) or contiguous(node.shapes[0])
+            after = op.strided(before, *node.shapes)
+            if after is None:
+                copies.add(node)
+                continue
+            for value in node.outputs:
+                if not _is_dense_in(after, value.shape, range(len(value.shape))):
+                    found[value] = after
+            continue
+        layout = op.arranged(*node.shapes)
+        if layout == "last" and node.output.shape.rank:
+            found[node.output] = dense(node.output.shape, (*range(1, len(node.output.shape)), 0))
+        elif layout and (known := found.get(node.inputs[0])) and len(node.output.shape) == len(node.shapes[0]):
+            order = ordered(node.shapes[0], known)
+            last = (*range(1, len(order)), 0)
+            if layout == "same" or (order == last and _is_dense_in(known, node.shapes[0], last)):
+                after = dense(node.output.shape, order)
+                if not _is_dense_in(after, node.output.shape, range(len(order))):
+                    found[node.output] = after
+    return frozenset(copies)
+
+
+def ordered(shape: Shape, strides: Strides) -> tuple[int, ...]:
+    """The axes from the outermost to the innermost."""
+    return tuple(sorted(range(len(shape)), key=lambda axis: -strides[axis]))
+
+
+def _is_dense_in(strides: Strides, shape: Shape, order: Sequence[int]) -> bool:
+    """Whether there are no gaps in this order; the stride of a single unit says nothing."""
+    wanted = dense(shape, order)
+    return all(n == 1 or a == b for n, a, b in zip(shape, strides, wanted, strict=True))

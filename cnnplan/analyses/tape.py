@@ -1,0 +1,577 @@
+"""When is which tensor alive? A training step, or an inference, written down storage by storage.
+
+    record(graph, setting)  ->  Tape        once for a graph
+    tape.play(batch)        ->  Played      the bytes alive after every event, for any batch size
+
+Storages, not tensors: a view shares its base's, and what runs in place its input's. A value lives in
+the forward pass until the last layer that reads it has run, and as long as the module runs that it
+was given to (its caller holds it); afterwards, as long as autograd keeps it. In the backward pass
+layers run in reverse; a layer's gradients are made while what it kept is still there. Gradients of a
+value that several layers read are added as they arrive, in place where nobody else holds the sum.
+
+Source: PyTorch's documentation, "Autograd mechanics" and "CUDA semantics: memory management".
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnplan.analyses.inplace import checkpointed, in_place
+from cnnplan.analyses.optimizers import LOSSES, OPTIMIZERS
+from cnnplan.analyses.precision import BYTES, Precision, widths
+from cnnplan.analyses.strides import copying
+from cnnplan.ops.base import NO_SCRATCH, NOTHING, OUTPUT, Needs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cnnplan.graph import Graph, Node, Scope, Step, Value
+    from cnnplan.ops.base import Kept, Saved, Scratch, Shape
+
+BLOCK = 512
+"""CUDA's allocator rounds every request up to this many bytes."""
+
+
+class Setting(NamedTuple):
+    """What a training step is planned for.
+
+    Attributes:
+        precision: dtypes.
+        optimizer: of `optimizers.OPTIMIZERS`.
+        implementation: "foreach", "fused" or "forloop".
+        decayed: whether the optimizer decays weights.
+        losses: for each output, of `optimizers.LOSSES`.
+        averaged: whether an average of the weights is held beside them.
+    """
+
+    precision: Precision = Precision()
+    optimizer: str = "sgd"
+    implementation: str = "foreach"
+    decayed: bool = False
+    losses: tuple[str, ...] = ()
+    averaged: bool = False
+
+
+class Storage(NamedTuple):
+    """A piece of memory.
+
+    Attributes:
+        per_sample, constant: its bytes: batch · per_sample + constant.
+        part: what it is for, such as "parameters", "saved" or "gradients".
+        node: the layer that it belongs to.
+    """
+
+    per_sample: int
+    constant: int
+    part: str
+    node: Node | None
+
+
+class Place(NamedTuple):
+    """A moment of the step: in which phase, at which layer."""
+
+    phase: str
+    node: Node | None
+
+
+class Played(NamedTuple):
+    """A step at one batch size.
+
+    Attributes:
+        live: bytes alive after each event.
+        peak: the most there are.
+        at: the event of the peak.
+    """
+
+    live: list[int]
+    peak: int
+    at: int
+
+
+class Tape:
+    """The storages of a step and the order in which they come and go.
+
+    Attributes:
+        storages: all of them.
+        events: their numbers, from 1; negative where one is freed.
+        places: where each event happens.
+        kept: for each layer, the storages that it is the first to keep for the backward pass.
+        block: sizes are rounded up to a multiple of this.
+    """
+
+    def __init__(self, block: int) -> None:
+        self.storages: list[Storage] = []
+        self.events: list[int] = []
+        self.places: list[Place] = []
+        self.kept: dict[Node, list[int]] = {}
+        self.block = block
+        self.place = Place("start", None)
+        self._refs: list[int] = []
+
+    def alloc(self, per_sample: int, constant: int, part: str) -> int:
+        """A new storage, held once."""
+        self.storages.append(Storage(per_sample, constant, part, self.place.node))
+        self._refs.append(1)
+        number = len(self.storages)
+        self.events.append(number)
+        self.places.append(self.place)
+        return number
+
+    def hold(self, number: int) -> int:
+        """One more holder."""
+        self._refs[number - 1] += 1
+        return number
+
+    def drop(self, number: int) -> None:
+        """One holder less; nobody's storage is freed."""
+        self._refs[number - 1] -= 1
+        if not self._refs[number - 1]:
+            self.events.append(-number)
+            self.places.append(self.place)
+
+    def holders(self, number: int) -> int:
+        """How many hold it."""
+        return self._refs[number - 1]
+
+    def bytes(self, batch: int) -> list[int]:
+        """The bytes of each storage at a batch size."""
+        block = self.block
+        if block == 1:
+            return [a * batch + b for a, b, _, _ in self.storages]
+        return [-(-(a * batch + b) // block) * block for a, b, _, _ in self.storages]
+
+    def play(self, batch: int) -> Played:
+        """The step at a batch size."""
+        sizes = self.bytes(batch)
+        live, now, peak, at = [], 0, 0, 0
+        for index, event in enumerate(self.events):
+            now += sizes[event - 1] if event > 0 else -sizes[-event - 1]
+            live.append(now)
+            if now > peak:
+                peak, at = now, index
+        return Played(live, peak, at)
+
+    def parts(self, batch: int, at: int) -> dict[str, int]:
+        """What is alive after an event, by what it is for."""
+        sizes = self.bytes(batch)
+        found: dict[str, int] = {}
+        for event in self.events[: at + 1]:
+            number = abs(event)
+            part = self.storages[number - 1].part
+            found[part] = found.get(part, 0) + (sizes[number - 1] if event > 0 else -sizes[number - 1])
+        return {part: n for part, n in found.items() if n}
+
+
+class _Rules(NamedTuple):
+    saved: Saved
+    scratch: Scratch
+    view: bool
+
+
+class Recorder:
+    """Writes a tape."""
+
+    def __init__(self, graph: Graph, setting: Setting) -> None:
+        self.graph = graph
+        self.setting = setting
+        self.cuda = setting.precision.device == "cuda"
+        self.tape = Tape(BLOCK if self.cuda else 1)
+        self.widths = widths(graph, setting.precision)
+        self.rewritten = in_place(graph)
+        self.segments = checkpointed(graph)
+        self.copying = copying(graph)
+        self.at: dict[Value, int] = {}
+        self.saved: dict[Node, list[int]] = {}
+        self.needed: dict[Value, bool] = dict.fromkeys(graph.inputs, False)
+        self.needs: dict[Node, Needs] = {}
+        self.copies: dict[str, list[int]] = {}  # of weights, cast by autocast
+        self._first: set[int] = set()
+        self._tensors: dict[Any, Mapping[str, tuple[int, ...]]] = {}
+        self._rules: dict[Any, _Rules] = {}
+
+    # -------------------------------------------------------------- what is there all the time
+
+    def tensors(self, node: Node) -> Mapping[str, tuple[int, ...]]:
+        """The parameters of a layer."""
+        key = (id(node.op), node.shapes)
+        found = self._tensors.get(key)
+        if found is None:
+            found = self._tensors[key] = node.op.parameters(*node.shapes)
+        return found
+
+    def start(self, *, training: bool) -> None:
+        """Parameters, buffers, the optimizer's state, the batch."""
+        tape, width = self.tape, self.setting.precision.parameter
+        held = OPTIMIZERS[self.setting.optimizer]
+        for node in self.graph.nodes:
+            if node.shared_with:
+                continue
+            for shape in self.tensors(node).values():
+                n = prod(shape)
+                tape.alloc(0, n * width, "parameters")
+                if training and self.setting.averaged:
+                    tape.alloc(0, n * width, "average")
+                if training and node.trainable:
+                    for _ in range(held.states):
+                        tape.alloc(0, n * width, "optimizer_state")
+                    if held.counts and (not self.cuda or self.setting.implementation == "fused"):
+                        tape.alloc(0, 4, "optimizer_state")
+            for shape in node.op.buffers(*node.shapes).values():
+                tape.alloc(0, prod(shape) * (width if shape else 8), "buffers")
+        for value in self.graph.inputs:
+            self.at[value] = tape.alloc(value.shape.numel * self.widths.values[value], 0, "input")
+        if training:
+            for value, loss in zip(self.graph.outputs.values(), self.setting.losses, strict=True):
+                positions = prod(value.shape.spatial)
+                if LOSSES[loss].classes:
+                    tape.alloc(8 * positions, 0, "target")
+                else:
+                    tape.alloc(value.shape.numel * self.setting.precision.parameter, 0, "target")
+
+    # -------------------------------------------------------------- forward
+
+    def rules(self, node: Node) -> _Rules:
+        """What a layer keeps and needs, found once for layers that are alike."""
+        needs = self.needs[node]
+        key = (id(node.op), node.shapes, needs)
+        found = self._rules.get(key)
+        if found is None:
+            op, shapes = node.op, node.shapes
+            found = self._rules[key] = _Rules(op.kept(needs, *shapes), op.scratch(*shapes), op.is_view(*shapes))
+        if node in self.rewritten and found.saved is not NOTHING:
+            return found._replace(saved=OUTPUT)
+        return found
+
+    def judge(self) -> None:
+        """Which values need gradients."""
+        for node in self.graph.nodes:
+            inputs = tuple(self.needed[v] for v in node.inputs)
+            needs = Needs(inputs, node.trainable and bool(self.tensors(node)))
+            self.needs[node] = needs
+            self.needed.update(dict.fromkeys(node.outputs, needs.any and node.outputs[0].dtype != "int64"))
+
+    def size(self, kept: Kept, node: Node) -> tuple[int, int]:
+        """Bytes of a layer's own tensor: per sample, and once."""
+        own, full = self.widths.own[node]
+        dtype = kept.dtype
+        width = (
+            own
+            if dtype == "activation"
+            else full
+            if dtype == "full"
+            else (1 if self.cuda else own)
+            if dtype == "mask"
+            else BYTES[dtype]
+        )
+        n = max(0, kept.elements) * width
+        return (n, 0) if kept.per_sample else (0, n)
+
+    def forward(
+        self,
+        nodes: Sequence[Node],
+        at: dict[Value, int],
+        last: Mapping[Value, int],
+        phase: str,
+        *,
+        training: bool,
+    ) -> None:
+        """Layers one after the other; `last` says behind which one a value is let go."""
+        tape, values = self.tape, self.widths.values
+        releases: dict[int, list[Value]] = {}
+        for value, index in last.items():
+            releases.setdefault(index, []).append(value)
+        for value in releases.get(-1, ()):
+            tape.drop(at.pop(value))
+        for node in nodes:
+            tape.place = Place(phase, node)
+            saved, scratch, view = self.rules(node)
+            segment = self.segments.get(node) if phase == "forward" and training else None
+            if segment is not None and node is segment[0]:
+                self.enter(segment, at)
+            sources = [at[v] for v in node.inputs]
+            cast = self.widths.casts.get(node, ())
+            for i in cast:
+                value = node.inputs[i]
+                sources[i] = tape.alloc(value.shape.numel * self.widths.own[node][0], 0, "transient")
+            weights = self.weights(node) if training else []
+            kept = saved if training and segment is None else NOTHING
+            passing = scratch.evaluation
+            if training:
+                passing = scratch.training if kept.own else (*scratch.training, *node.op.saved(*node.shapes).own)
+            brief = [tape.alloc(*self.size(k, node), "transient") for k in passing]
+            own = [tape.alloc(*self.size(k, node), "saved") for k in kept.own]
+            passed = (view if training else node.op.passes_by(*node.shapes)) and node not in self.copying
+            for value in node.outputs:
+                if passed or node in self.rewritten:
+                    at[value] = tape.hold(sources[0])
+                else:
+                    at[value] = tape.alloc(value.shape.numel * values[value], 0, "activations")
+            if training and segment is None and self.needs[node].any:
+                held = [tape.hold(sources[i]) for i in kept.inputs]
+                held += [tape.hold(at[v]) for v in node.outputs] if kept.output else []
+                self.saved[node] = [*own, *held, *weights]
+                if phase == "forward":
+                    self.first(node, [*own, *held])
+            elif own or weights:
+                for number in (*own, *weights):
+                    tape.drop(number)
+            for number in brief:
+                tape.drop(number)
+            for i in cast:
+                tape.drop(sources[i])
+            for value in releases.get(node.index, ()):
+                tape.drop(at.pop(value))
+
+    def weights(self, node: Node) -> list[int]:
+        """The copies of a layer's weights that autocast makes, once for a forward pass."""
+        precision = self.setting.precision
+        if not precision.mixed or node.op.autocast.get(precision.device) != "low":
+            return []
+        made = self.copies.get(node.path)
+        if made is None:
+            sizes = [prod(shape) * precision.low for shape in self.tensors(node).values()]
+            made = self.copies[node.path] = [self.tape.alloc(0, n, "cast parameters") for n in sizes]
+        return [self.tape.hold(made[0])] if made and self.needs[node].any else []
+
+    def first(self, node: Node, held: Sequence[int]) -> None:
+        """Note what a layer is the first to keep; the network's own input is apart."""
+        new = [n for n in dict.fromkeys(held) if n not in self._first and self.tape.storages[n - 1].part != "input"]
+        if new:
+            self._first.update(new)
+            self.tape.kept.setdefault(node, []).extend(new)
+
+    def enter(self, segment: Sequence[Node], at: Mapping[Value, int]) -> None:
+        """Keep what a recomputed part of the network reads."""
+        made = {v for node in segment for v in node.outputs}
+        read = dict.fromkeys(v for node in segment for v in (*node.inputs, *([node.like] if node.like else [])))
+        held = [self.tape.hold(at[v]) for v in read if v not in made]
+        self.saved.setdefault(segment[0], []).extend(held)
+        self.first(segment[0], held)
+
+    # -------------------------------------------------------------- backward
+
+    def backward(self, gradients: dict[Value, int]) -> None:
+        """Layers in reverse: gradients in, gradients out, and what was kept is let go."""
+        recomputed: dict[int, dict[Value, int]] = {}
+        done: dict[str, int] = {}
+        inputs: dict[int, list[int]] = {}
+        for node in reversed(self.graph.nodes):
+            if not self.needs[node].any or not any(v in gradients for v in node.outputs):
+                continue
+            segment = self.segments.get(node)
+            if segment is not None and id(segment) not in recomputed:
+                self.tape.place = Place("recompute", node)
+                inputs[id(segment)] = self.saved.pop(segment[0], [])
+                recomputed[id(segment)] = self.recompute(segment, inputs[id(segment)])
+            self.tape.place = Place("backward", node)
+            self.step_back(node, gradients, done)
+            if segment is not None and node is segment[0]:
+                for number in inputs[id(segment)]:
+                    self.tape.drop(number)
+        for number in gradients.values():
+            self.tape.drop(number)
+
+    def recompute(self, segment: Sequence[Node], held: Sequence[int]) -> dict[Value, int]:
+        """The forward pass of a part of the network once more, now keeping what its backward pass needs."""
+        made = {v for node in segment for v in node.outputs}
+        read = [
+            v
+            for v in dict.fromkeys(v for node in segment for v in (*node.inputs, *([node.like] if node.like else [])))
+            if v not in made
+        ]
+        at = {v: self.tape.hold(n) for v, n in zip(read, held, strict=True)}
+        last: dict[Value, int] = {}
+        for node in segment:
+            last.update(dict.fromkeys(node.outputs, node.index))
+            last.update(dict.fromkeys((*node.inputs, *([node.like] if node.like else [])), node.index))
+        self.forward(segment, at, last, "recompute", training=True)
+        return at
+
+    def step_back(self, node: Node, gradients: dict[Value, int], done: dict[str, int]) -> None:
+        """The backward pass of one layer."""
+        tape, values = self.tape, self.widths.values
+        needs, scratch = self.needs[node], self.rules(node).scratch
+        own = self.widths.own[node][0]
+        entering = [gradients.pop(v) for v in node.outputs if v in gradients]
+        brief = [tape.alloc(*self.size(k, node), "transient") for k in scratch.backward]
+        missing = [v for v in node.outputs if v not in gradients][len(entering) :] if len(node.outputs) > 1 else []
+        brief += [tape.alloc(v.shape.numel * values[v], 0, "transient") for v in missing]
+        low = self.setting.precision.low if self.copies.get(node.path) else 0
+        one = None
+        leaving: list[tuple[Value, int]] = []
+        for index, (value, needed) in enumerate(zip(node.inputs, needs.inputs, strict=True)):
+            if not needed:
+                continue
+            if index in scratch.passes:
+                leaving.append((value, tape.hold(entering[0])))
+                continue
+            if scratch.shared and value.shape == node.output.shape:
+                one = tape.hold(one) if one else tape.alloc(value.shape.numel * values[value], 0, "transient")
+                leaving.append((value, one))
+                continue
+            if values[value] != own and index in self.widths.casts.get(node, ()):
+                brief.append(tape.alloc(value.shape.numel * own, 0, "transient"))
+            leaving.append((value, tape.alloc(value.shape.numel * values[value], 0, "transient")))
+        if needs.parameters:
+            width = self.setting.precision.parameter
+            again = node.path in done
+            for shape in self.tensors(node).values():
+                if low:
+                    brief.append(tape.alloc(0, prod(shape) * low, "transient"))
+                number = tape.alloc(0, prod(shape) * width, "gradients")
+                if again:
+                    brief.append(number)
+            done[node.path] = 1
+        for number in (*self.saved.pop(node, ()), *entering, *brief):
+            tape.drop(number)
+        for value, number in leaving:
+            old = gradients.get(value)
+            if old is None:
+                gradients[value] = number
+            elif tape.holders(old) == 1:  # added in place
+                tape.drop(number)
+            else:
+                gradients[value] = tape.alloc(value.shape.numel * values[value], 0, "transient")
+                tape.drop(old)
+                tape.drop(number)
+
+    # -------------------------------------------------------------- the whole
+
+    def train(self) -> Tape:
+        """A training step, as every one is but the first: the optimizer has its state already."""
+        tape, setting = self.tape, self.setting
+        self.judge()
+        self.start(training=True)
+        self.forward(self.graph.nodes, self.at, lifetimes(self.graph), "forward", training=True)
+        tape.place = Place("loss", None)
+        gradients = self.losses()
+        for made in self.copies.values():
+            for number in made:
+                tape.drop(number)
+        self.loss_back(gradients)
+        found = {v: n for v, n in gradients}
+        self.backward(found)
+        tape.place = Place("step", None)
+        self.step()
+        return tape
+
+    def losses(self) -> list[tuple[Value, int]]:
+        """The losses of all outputs; what they keep, by output."""
+        tape = self.tape
+        wide = 4 if self.setting.precision.mixed else self.setting.precision.low
+        kept = []
+        for value, name in zip(self.graph.outputs.values(), self.setting.losses, strict=True):
+            loss, n = LOSSES[name], value.shape.numel * wide
+            brief = [tape.alloc(n, 0, "transient") for _ in range(loss.forward)]
+            if self.widths.values[value] < wide:
+                brief.append(tape.alloc(n, 0, "transient"))
+            kept.append((value, tape.alloc(n * loss.kept, 0, "loss")))
+            for number in brief:
+                tape.drop(number)
+        return kept
+
+    def loss_back(self, kept: list[tuple[Value, int]]) -> None:
+        """The gradients of the outputs, in place of what the losses kept."""
+        tape = self.tape
+        wide = 4 if self.setting.precision.mixed else self.setting.precision.low
+        names = self.setting.losses
+        for index in reversed(range(len(kept))):
+            value, number = kept[index]
+            n = value.shape.numel
+            brief = [tape.alloc(n * wide, 0, "transient") for _ in range(LOSSES[names[index]].backward)]
+            if self.widths.values[value] < wide:
+                brief.append(tape.alloc(n * wide, 0, "transient"))
+            kept[index] = (value, tape.alloc(n * self.widths.values[value], 0, "transient"))
+            for used in (*brief, number):
+                tape.drop(used)
+
+    def step(self) -> None:
+        """The optimizer's step."""
+        tape, setting = self.tape, self.setting
+        width = setting.precision.parameter
+        shapes = [
+            shape
+            for node in self.graph.nodes
+            if node.trainable and not node.shared_with
+            for shape in self.tensors(node).values()
+        ]
+        count = OPTIMIZERS[setting.optimizer].scratch(setting.implementation, setting.decayed)
+        if not count or not shapes:
+            return
+        if setting.implementation == "forloop":
+            shapes = [max(shapes, key=prod)]
+        made = [tape.alloc(0, prod(shape) * width, "transient") for _ in range(count) for shape in shapes]
+        for number in made:
+            tape.drop(number)
+
+    def infer(self) -> Tape:
+        """An inference: evaluation, without gradients."""
+        self.needs = {node: Needs((False,) * len(node.inputs), False) for node in self.graph.nodes}
+        self.start(training=False)
+        self.forward(self.graph.nodes, self.at, lifetimes(self.graph), "forward", training=False)
+        return self.tape
+
+
+def lifetimes(graph: Graph) -> dict[Value, int]:
+    """Behind which layer each value is let go in the forward pass; the network's inputs and outputs never are.
+
+    Behind the last layer that reads it; behind the last layer of a part of the network that it enters,
+    whose caller holds it; and, where the spec names it beside others, behind the last layer of its block,
+    whose `forward` has a variable for it.
+    """
+    last: dict[Value, int] = {}
+    for node in graph.nodes:
+        last.update(dict.fromkeys(node.outputs, node.index))
+        last.update(dict.fromkeys(node.inputs, node.index))
+        if node.like:
+            last[node.like] = node.index
+
+    def scope(found: Scope, named: list[Value]) -> tuple[int, bool]:
+        """The last layer of a scope, and whether it is one row of modules."""
+        own: list[Value] = [] if found.kind in ("model", "block") else named
+        end, chained = steps(found.steps, found.inputs[0] if len(found.inputs) == 1 else None, own)
+        for _, branch in found.branches:
+            if branch:
+                inner, alone = scope(branch, own)
+                end, chained = max(end, inner), chained and alone and branch.inputs == found.inputs
+        if found.node:
+            end = max(end, found.node.index)
+        for value in found.inputs:
+            last[value] = max(last.get(value, -1), end)
+        if own is not named and not chained:
+            for value in own:
+                last[value] = end
+        return end, chained or found.kind == "block"
+
+    def steps(several: Sequence[Step], current: Value | None, named: list[Value]) -> tuple[int, bool]:
+        end, chained = -1, True
+        for step in several:
+            item = step.item
+            chained = chained and not item.checkpoint and item.kind != "share"
+            for copy in step.copies:
+                chained = chained and copy.inputs == (current,) and len(copy.outputs) == 1
+                current = copy.outputs[0] if copy.outputs else None
+                if copy.node:
+                    end = max(end, copy.node.index)
+                    chained = chained and not copy.node.op.inline
+                if copy.scope:
+                    inner, alone = scope(copy.scope, named)
+                    end, chained = max(end, inner), chained and alone
+                if copy.steps:
+                    inner, alone = steps(copy.steps, copy.inputs[0] if copy.inputs else None, named)
+                    end, chained = max(end, inner), chained and alone
+            if item.name and step.copies:
+                named.extend(step.copies[-1].outputs)
+        return end, chained
+
+    scope(graph.root, [])
+    for value in (*graph.inputs, *graph.outputs.values()):
+        last.pop(value, None)
+    return last
+
+
+def record(graph: Graph, setting: Setting, *, training: bool = True) -> Tape:
+    """Write down a training step, or an inference."""
+    recorder = Recorder(graph, setting)
+    return recorder.train() if training else recorder.infer()
