@@ -55,6 +55,7 @@ class Node:
         inputs: the values it computes on.
         like: the value whose size it takes, for `crop` and `upsample`.
         outputs: the values it makes; most make one.
+        shapes: what the operation's methods take: the shapes of the inputs, and of `like` behind them.
         trainable: false where the spec freezes it.
         checkpoint: true where its activations are recomputed in the backward pass.
         shared_with: the name of the layer whose parameters it uses, for `share`.
@@ -72,6 +73,7 @@ class Node:
         "name",
         "op",
         "outputs",
+        "shapes",
         "shared_with",
         "trainable",
     )
@@ -96,6 +98,7 @@ class Node:
         self.inputs = inputs
         self.like = like
         self.outputs: tuple[Value, ...] = ()
+        self.shapes: tuple[Shape, ...] = tuple([v.shape for v in inputs] + ([like.shape] if like else []))
         self.item = item
         self.trainable = trainable
         self.checkpoint = checkpoint
@@ -115,12 +118,6 @@ class Node:
     def output(self) -> Value:
         """The first output, which is the only one of most layers."""
         return self.outputs[0]
-
-    @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """The shapes that the operation's methods take: of the inputs, and of `like` behind them."""
-        shapes = tuple(v.shape for v in self.inputs)
-        return (*shapes, self.like.shape) if self.like else shapes
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.op.kind}>"

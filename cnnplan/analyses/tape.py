@@ -165,40 +165,59 @@ class Tape:
 
 class _Rules(NamedTuple):
     saved: Saved
+    own: tuple[Kept, ...]
     scratch: Scratch
     view: bool
+    passes: bool
+
+
+class Facts:
+    """What a training step and an inference share."""
+
+    def __init__(self, graph: Graph, precision: Precision, last: Mapping[Value, int]) -> None:
+        self.graph = graph
+        self.widths = widths(graph, precision)
+        self.rewritten = in_place(graph)
+        self.segments = checkpointed(graph)
+        self.copying = copying(graph)
+        self.last = last
+        self.tensors: dict[Node, list[int]] = {}
+        self.buffers: dict[Node, list[int]] = {}
+        known: dict[Any, tuple[list[int], list[int]]] = {}
+        for node in graph.nodes:
+            key = (id(node.op), node.shapes)
+            found = known.get(key)
+            if found is None:
+                parameters, buffers = node.op.parameters(*node.shapes), node.op.buffers(*node.shapes)
+                found = known[key] = (
+                    [prod(s) for s in parameters.values()],
+                    [prod(s) if s else 0 for s in buffers.values()],
+                )
+            self.tensors[node], self.buffers[node] = found
 
 
 class Recorder:
     """Writes a tape."""
 
-    def __init__(self, graph: Graph, setting: Setting) -> None:
-        self.graph = graph
+    def __init__(self, facts: Facts, setting: Setting) -> None:
+        self.facts = facts
+        self.graph = facts.graph
         self.setting = setting
         self.cuda = setting.precision.device == "cuda"
         self.tape = Tape(BLOCK if self.cuda else 1)
-        self.widths = widths(graph, setting.precision)
-        self.rewritten = in_place(graph)
-        self.segments = checkpointed(graph)
-        self.copying = copying(graph)
+        self.widths = facts.widths
+        self.rewritten = facts.rewritten
+        self.segments = facts.segments
+        self.tensors = facts.tensors
         self.at: dict[Value, int] = {}
         self.saved: dict[Node, list[int]] = {}
-        self.needed: dict[Value, bool] = dict.fromkeys(graph.inputs, False)
+        self.needed: dict[Value, bool] = dict.fromkeys(facts.graph.inputs, False)
         self.needs: dict[Node, Needs] = {}
         self.copies: dict[str, list[int]] = {}  # of weights, cast by autocast
         self._first: set[int] = set()
-        self._tensors: dict[Any, Mapping[str, tuple[int, ...]]] = {}
         self._rules: dict[Any, _Rules] = {}
 
     # -------------------------------------------------------------- what is there all the time
-
-    def tensors(self, node: Node) -> Mapping[str, tuple[int, ...]]:
-        """The parameters of a layer."""
-        key = (id(node.op), node.shapes)
-        found = self._tensors.get(key)
-        if found is None:
-            found = self._tensors[key] = node.op.parameters(*node.shapes)
-        return found
 
     def start(self, *, training: bool) -> None:
         """Parameters, buffers, the optimizer's state, the batch."""
@@ -207,8 +226,7 @@ class Recorder:
         for node in self.graph.nodes:
             if node.shared_with:
                 continue
-            for shape in self.tensors(node).values():
-                n = prod(shape)
+            for n in self.tensors[node]:
                 tape.alloc(0, n * width, "parameters")
                 if training and self.setting.averaged:
                     tape.alloc(0, n * width, "average")
@@ -217,8 +235,8 @@ class Recorder:
                         tape.alloc(0, n * width, "optimizer_state")
                     if held.counts and (not self.cuda or self.setting.implementation == "fused"):
                         tape.alloc(0, 4, "optimizer_state")
-            for shape in node.op.buffers(*node.shapes).values():
-                tape.alloc(0, prod(shape) * (width if shape else 8), "buffers")
+            for n in self.facts.buffers[node]:  # a count is a single int64
+                tape.alloc(0, n * width or 8, "buffers")
         for value in self.graph.inputs:
             self.at[value] = tape.alloc(value.shape.numel * self.widths.values[value], 0, "input")
         if training:
@@ -238,7 +256,13 @@ class Recorder:
         found = self._rules.get(key)
         if found is None:
             op, shapes = node.op, node.shapes
-            found = self._rules[key] = _Rules(op.kept(needs, *shapes), op.scratch(*shapes), op.is_view(*shapes))
+            found = self._rules[key] = _Rules(
+                op.kept(needs, *shapes),
+                op.saved(*shapes).own,
+                op.scratch(*shapes),
+                op.is_view(*shapes),
+                op.passes_by(*shapes),
+            )
         if node in self.rewritten and found.saved is not NOTHING:
             return found._replace(saved=OUTPUT)
         return found
@@ -247,7 +271,7 @@ class Recorder:
         """Which values need gradients."""
         for node in self.graph.nodes:
             inputs = tuple(self.needed[v] for v in node.inputs)
-            needs = Needs(inputs, node.trainable and bool(self.tensors(node)))
+            needs = Needs(inputs, node.trainable and bool(self.tensors[node]))
             self.needs[node] = needs
             self.needed.update(dict.fromkeys(node.outputs, needs.any and node.outputs[0].dtype != "int64"))
 
@@ -285,7 +309,7 @@ class Recorder:
             tape.drop(at.pop(value))
         for node in nodes:
             tape.place = Place(phase, node)
-            saved, scratch, view = self.rules(node)
+            saved, parts, scratch, view, passes = self.rules(node)
             segment = self.segments.get(node) if phase == "forward" and training else None
             if segment is not None and node is segment[0]:
                 self.enter(segment, at)
@@ -298,10 +322,10 @@ class Recorder:
             kept = saved if training and segment is None else NOTHING
             passing = scratch.evaluation
             if training:
-                passing = scratch.training if kept.own else (*scratch.training, *node.op.saved(*node.shapes).own)
+                passing = scratch.training if kept.own or not parts else (*scratch.training, *parts)
             brief = [tape.alloc(*self.size(k, node), "transient") for k in passing]
             own = [tape.alloc(*self.size(k, node), "saved") for k in kept.own]
-            passed = (view if training else node.op.passes_by(*node.shapes)) and node not in self.copying
+            passed = (view if training else passes) and node not in self.facts.copying
             for value in node.outputs:
                 if passed or node in self.rewritten:
                     at[value] = tape.hold(sources[0])
@@ -330,7 +354,7 @@ class Recorder:
             return []
         made = self.copies.get(node.path)
         if made is None:
-            sizes = [prod(shape) * precision.low for shape in self.tensors(node).values()]
+            sizes = [n * precision.low for n in self.tensors[node]]
             made = self.copies[node.path] = [self.tape.alloc(0, n, "cast parameters") for n in sizes]
         return [self.tape.hold(made[0])] if made and self.needs[node].any else []
 
@@ -416,10 +440,10 @@ class Recorder:
         if needs.parameters:
             width = self.setting.precision.parameter
             again = node.path in done
-            for shape in self.tensors(node).values():
+            for n in self.tensors[node]:
                 if low:
-                    brief.append(tape.alloc(0, prod(shape) * low, "transient"))
-                number = tape.alloc(0, prod(shape) * width, "gradients")
+                    brief.append(tape.alloc(0, n * low, "transient"))
+                number = tape.alloc(0, n * width, "gradients")
                 if again:
                     brief.append(number)
             done[node.path] = 1
@@ -443,7 +467,7 @@ class Recorder:
         tape, setting = self.tape, self.setting
         self.judge()
         self.start(training=True)
-        self.forward(self.graph.nodes, self.at, lifetimes(self.graph), "forward", training=True)
+        self.forward(self.graph.nodes, self.at, self.facts.last, "forward", training=True)
         tape.place = Place("loss", None)
         gradients = self.losses()
         for made in self.copies.values():
@@ -490,18 +514,13 @@ class Recorder:
         """The optimizer's step."""
         tape, setting = self.tape, self.setting
         width = setting.precision.parameter
-        shapes = [
-            shape
-            for node in self.graph.nodes
-            if node.trainable and not node.shared_with
-            for shape in self.tensors(node).values()
-        ]
+        sizes = [n for node in self.graph.nodes if node.trainable and not node.shared_with for n in self.tensors[node]]
         count = OPTIMIZERS[setting.optimizer].scratch(setting.implementation, setting.decayed)
-        if not count or not shapes:
+        if not count or not sizes:
             return
         if setting.implementation == "forloop":
-            shapes = [max(shapes, key=prod)]
-        made = [tape.alloc(0, prod(shape) * width, "transient") for _ in range(count) for shape in shapes]
+            sizes = [max(sizes)]
+        made = [tape.alloc(0, n * width, "transient") for _ in range(count) for n in sizes]
         for number in made:
             tape.drop(number)
 
@@ -509,69 +528,11 @@ class Recorder:
         """An inference: evaluation, without gradients."""
         self.needs = {node: Needs((False,) * len(node.inputs), False) for node in self.graph.nodes}
         self.start(training=False)
-        self.forward(self.graph.nodes, self.at, lifetimes(self.graph), "forward", training=False)
+        self.forward(self.graph.nodes, self.at, self.facts.last, "forward", training=False)
         return self.tape
 
 
-def lifetimes(graph: Graph) -> dict[Value, int]:
-    """Behind which layer each value is let go in the forward pass; the network's inputs and outputs never are.
-
-    Behind the last layer that reads it; behind the last layer of a part of the network that it enters,
-    whose caller holds it; and, where the spec names it beside others, behind the last layer of its block,
-    whose `forward` has a variable for it.
-    """
-    last: dict[Value, int] = {}
-    for node in graph.nodes:
-        last.update(dict.fromkeys(node.outputs, node.index))
-        last.update(dict.fromkeys(node.inputs, node.index))
-        if node.like:
-            last[node.like] = node.index
-
-    def scope(found: Scope, named: list[Value]) -> tuple[int, bool]:
-        """The last layer of a scope, and whether it is one row of modules."""
-        own: list[Value] = [] if found.kind in ("model", "block") else named
-        end, chained = steps(found.steps, found.inputs[0] if len(found.inputs) == 1 else None, own)
-        for _, branch in found.branches:
-            if branch:
-                inner, alone = scope(branch, own)
-                end, chained = max(end, inner), chained and alone and branch.inputs == found.inputs
-        if found.node:
-            end = max(end, found.node.index)
-        for value in found.inputs:
-            last[value] = max(last.get(value, -1), end)
-        if own is not named and not chained:
-            for value in own:
-                last[value] = end
-        return end, chained or found.kind == "block"
-
-    def steps(several: Sequence[Step], current: Value | None, named: list[Value]) -> tuple[int, bool]:
-        end, chained = -1, True
-        for step in several:
-            item = step.item
-            chained = chained and not item.checkpoint and item.kind != "share"
-            for copy in step.copies:
-                chained = chained and copy.inputs == (current,) and len(copy.outputs) == 1
-                current = copy.outputs[0] if copy.outputs else None
-                if copy.node:
-                    end = max(end, copy.node.index)
-                    chained = chained and not copy.node.op.inline
-                if copy.scope:
-                    inner, alone = scope(copy.scope, named)
-                    end, chained = max(end, inner), chained and alone
-                if copy.steps:
-                    inner, alone = steps(copy.steps, copy.inputs[0] if copy.inputs else None, named)
-                    end, chained = max(end, inner), chained and alone
-            if item.name and step.copies:
-                named.extend(step.copies[-1].outputs)
-        return end, chained
-
-    scope(graph.root, [])
-    for value in (*graph.inputs, *graph.outputs.values()):
-        last.pop(value, None)
-    return last
-
-
-def record(graph: Graph, setting: Setting, *, training: bool = True) -> Tape:
+def record(facts: Facts, setting: Setting, *, training: bool = True) -> Tape:
     """Write down a training step, or an inference."""
-    recorder = Recorder(graph, setting)
+    recorder = Recorder(facts, setting)
     return recorder.train() if training else recorder.infer()

@@ -40,10 +40,8 @@ class Forward:
 
     def write(self) -> list[str]:
         """The lines of the method."""
-        scope = self.scope
-        self.steps(scope.steps, scope.path, "self")
-        ends = scope.outputs
-        self.lines.append(Line((), listed(ends), word="return"))
+        scope, ends = self.scope, self.scope.outputs
+        lines = self.statements()
         names = ["x"] if len(scope.inputs) == 1 else [v.name.rpartition(".")[2] for v in scope.inputs]
         if scope.block and scope.block.inputs:
             names = list(scope.block.inputs)
@@ -52,9 +50,15 @@ class Forward:
         given = dict(zip(reversed(scope.inputs), reversed(arguments), strict=True))  # of equal ones the first
         result = "Tensor" if len(ends) == 1 else f"tuple[{', '.join(['Tensor'] * len(ends))}]"
         head = Call("def forward(", ("self", *(f"{n}: Tensor" for n in arguments)), f") -> {result}:")
-        return [*statement(4, head), *render(fold(self.lines), given, 8, self.commented)]
+        return [*statement(4, head), *render(lines, given, 8, self.commented)]
 
     # ---------------------------------------------------------------- statements
+
+    def statements(self) -> list[Line]:
+        """The statements of the method."""
+        self.steps(self.scope.steps, self.scope.path, "self")
+        self.lines.append(Line((), listed(self.scope.outputs), word="return"))
+        return fold(self.lines)
 
     def steps(self, steps: Sequence[Step], inside: str, target: str) -> None:
         for step in steps:

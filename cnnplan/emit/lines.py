@@ -177,6 +177,17 @@ def render(
     return out
 
 
+def assigned(lines: Sequence[Line], given: Mapping[Value, str]) -> Iterator[tuple[Line, list[str]]]:
+    """The variables that each line assigns, as `render` names them."""
+    last = {value: index for index, line in enumerate(lines) for value in line.used()}
+    holder: dict[str, Any] = {}
+    taken = set(given.values())
+    for index, line in enumerate(lines):
+        targets = [_variable(v, line, i, index, last, holder, taken) for i, v in enumerate(line.targets)]
+        holder.update(zip(targets, line.targets, strict=True))
+        yield line, targets
+
+
 def _variable(
     value: Value, line: Line, port: int, index: int, last: Mapping[Value, int], holder: dict[str, Any], taken: set[str]
 ) -> str:
