@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnplan.analyses.work import Work, work
+from cnnplan.conditions import Conditions, conditions
 from cnnplan.diagnostics import Report, TooManyFindings
 from cnnplan.elaborate import elaborate
 from cnnplan.errors import SpecError, UsageError
 from cnnplan.grammar import read_spec
+from cnnplan.memory import Memory
 from cnnplan.overrides import overrides
 from cnnplan.pause import no_collection
 from cnnplan.reach import Reach
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from cnnplan.analyses.sizes import Axis
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Graph, Node
+    from cnnplan.memory import Inference, Training
     from cnnplan.ops.base import Shape
     from cnnplan.spec import Spec
 
@@ -46,6 +49,7 @@ class Layer(NamedTuple):
     node: Node
     work: Work
     reach: Reach
+    memory: Memory
 
     @property
     def name(self) -> str:
@@ -101,6 +105,11 @@ class Layer(NamedTuple):
         return self.reach.of(self.node.output)
 
     @property
+    def saved_bytes(self) -> int:
+        """Bytes, for the plan's batch, of what it is the first to keep for the backward pass."""
+        return self.memory.saved_bytes[self.node]
+
+    @property
     def effective_size(self) -> tuple[float | None, ...]:
         """An estimate, at initialization, of how much of its field a unit uses along each axis.
 
@@ -136,16 +145,23 @@ class Plan:
     Attributes:
         graph: the network.
         path: where the spec was read; "<text>" for text and dicts.
-        batch: the batch size that memory is planned for.
+        conditions: what memory and time are planned for: batch, dtypes, optimizer, device.
         reach: what units see.
+        memory: what is alive when.
     """
 
-    def __init__(self, graph: Graph, report: Report, path: str, batch: int = 1) -> None:
+    def __init__(self, graph: Graph, report: Report, path: str, conditions: Conditions) -> None:
         self.graph = graph
         self.path = path
-        self.batch = batch
+        self.conditions = conditions
         self._report = report
         self.reach = Reach(graph)
+        self.memory = Memory(graph, conditions)
+
+    @property
+    def batch(self) -> int:
+        """The batch size that memory is planned for."""
+        return self.conditions.batch
 
     @property
     def name(self) -> str:
@@ -160,7 +176,7 @@ class Plan:
         """The layers in the order they run."""
         with no_collection():
             found = zip(self.graph.nodes, work(self.graph), strict=True)
-            return tuple(Layer(node, done, self.reach) for node, done in found)
+            return tuple(Layer(node, done, self.reach, self.memory) for node, done in found)
 
     @cached_property
     def parameters(self) -> int:
@@ -185,6 +201,16 @@ class Plan:
     def flops(self) -> int:
         """Floating point operations for one sample: 2 · macs and the elementwise work."""
         return sum(layer.flops for layer in self.layers)
+
+    @property
+    def training(self) -> Training:
+        """The memory of a training step, in bytes: its parts, its peak, and where that is."""
+        return self.memory.training
+
+    @property
+    def inference(self) -> Inference:
+        """The memory of an inference, in bytes."""
+        return self.memory.inference
 
     @property
     def receptive_field(self) -> ReceptiveField | None:
@@ -232,7 +258,12 @@ def plan(
     *,
     variables: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
-    batch: int = 1,
+    batch: int | None = None,
+    dtype: str | None = None,
+    mixed: bool | None = None,
+    optimizer: str | None = None,
+    implementation: str | None = None,
+    target: str | None = None,
 ) -> Plan:
     """Plan a network, without torch.
 
@@ -240,7 +271,12 @@ def plan(
         spec: a path; or a spec's text (it has a newline); or the spec as a dict.
         variables: values that replace those of the spec's variables, as `--set` does.
         input_size: another spatial size, in the input's order; one number for both axes of an image.
-        batch: the batch size that memory is planned for.
+        batch: the batch size that memory is planned for; the spec's `target` or `train` says it otherwise, or 1.
+        dtype: "float32", "float16" or "bfloat16".
+        mixed: whether training in a narrow dtype keeps float32 parameters, under torch.autocast; so by default.
+        optimizer: "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop" or "rmsprop_momentum".
+        implementation: of the optimizer: "foreach", "fused" or "forloop".
+        target: a device of `cnnplan devices`, "cuda" for any, or "cpu".
 
     Raises:
         SpecError: the spec is not valid; `.diagnostics` says everything that is wrong.
@@ -251,9 +287,16 @@ def plan(
     graph = load(text, report, variables, input_size)
     if graph is None:
         raise SpecError(report.diagnostics)
-    if type(batch) is not int or batch < 1:
-        raise UsageError(f"batch is an integer ≥ 1, not {batch!r}")
-    return Plan(graph, report, path, batch)
+    wanted = conditions(
+        graph,
+        batch=batch,
+        dtype=dtype,
+        mixed=mixed,
+        optimizer=optimizer,
+        implementation=implementation,
+        target=target,
+    )
+    return Plan(graph, report, path, wanted)
 
 
 def read(spec: str | Path | Mapping[str, Any]) -> tuple[str | bytes, str]:

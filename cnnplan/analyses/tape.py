@@ -21,13 +21,13 @@ from cnnplan.analyses.inplace import checkpointed, in_place
 from cnnplan.analyses.optimizers import LOSSES, OPTIMIZERS
 from cnnplan.analyses.precision import BYTES, Precision, widths
 from cnnplan.analyses.strides import copying
-from cnnplan.ops.base import NO_SCRATCH, NOTHING, OUTPUT, Needs
+from cnnplan.ops.base import NOTHING, OUTPUT, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cnnplan.graph import Graph, Node, Scope, Step, Value
-    from cnnplan.ops.base import Kept, Saved, Scratch, Shape
+    from cnnplan.graph import Graph, Node, Value
+    from cnnplan.ops.base import Kept, Saved, Scratch
 
 BLOCK = 512
 """CUDA's allocator rounds every request up to this many bytes."""
@@ -41,7 +41,7 @@ class Setting(NamedTuple):
         optimizer: of `optimizers.OPTIMIZERS`.
         implementation: "foreach", "fused" or "forloop".
         decayed: whether the optimizer decays weights.
-        losses: for each output, of `optimizers.LOSSES`.
+        losses: for each output, of `optimizers.LOSSES`; None where it has none.
         averaged: whether an average of the weights is held beside them.
     """
 
@@ -49,7 +49,7 @@ class Setting(NamedTuple):
     optimizer: str = "sgd"
     implementation: str = "foreach"
     decayed: bool = False
-    losses: tuple[str, ...] = ()
+    losses: tuple[str | None, ...] = ()
     averaged: bool = False
 
 
@@ -242,6 +242,8 @@ class Recorder:
         if training:
             for value, loss in zip(self.graph.outputs.values(), self.setting.losses, strict=True):
                 positions = prod(value.shape.spatial)
+                if loss is None:
+                    continue
                 if LOSSES[loss].classes:
                     tape.alloc(8 * positions, 0, "target")
                 else:
@@ -322,7 +324,9 @@ class Recorder:
             kept = saved if training and segment is None else NOTHING
             passing = scratch.evaluation
             if training:
-                passing = scratch.training if kept.own or not parts else (*scratch.training, *parts)
+                passing = scratch.training
+                if parts and not kept.own:  # made all the same
+                    passing = (*passing, *(scratch.evaluation or parts))
             brief = [tape.alloc(*self.size(k, node), "transient") for k in passing]
             own = [tape.alloc(*self.size(k, node), "saved") for k in kept.own]
             passed = (view if training else passes) and node not in self.facts.copying
@@ -464,51 +468,53 @@ class Recorder:
 
     def train(self) -> Tape:
         """A training step, as every one is but the first: the optimizer has its state already."""
-        tape, setting = self.tape, self.setting
+        tape = self.tape
         self.judge()
         self.start(training=True)
         self.forward(self.graph.nodes, self.at, self.facts.last, "forward", training=True)
         tape.place = Place("loss", None)
-        gradients = self.losses()
+        kept = self.losses()
         for made in self.copies.values():
             for number in made:
                 tape.drop(number)
-        self.loss_back(gradients)
-        found = {v: n for v, n in gradients}
-        self.backward(found)
+        self.backward(self.loss_back(kept))
         tape.place = Place("step", None)
         self.step()
         return tape
 
-    def losses(self) -> list[tuple[Value, int]]:
-        """The losses of all outputs; what they keep, by output."""
+    def losses(self) -> dict[Value, list[int]]:
+        """The losses of all outputs, one after the other; what they keep."""
         tape = self.tape
+        kept: dict[Value, list[int]] = {}
         wide = 4 if self.setting.precision.mixed else self.setting.precision.low
-        kept = []
         for value, name in zip(self.graph.outputs.values(), self.setting.losses, strict=True):
+            if name is None:
+                continue
             loss, n = LOSSES[name], value.shape.numel * wide
-            brief = [tape.alloc(n, 0, "transient") for _ in range(loss.forward)]
-            if self.widths.values[value] < wide:
-                brief.append(tape.alloc(n, 0, "transient"))
-            kept.append((value, tape.alloc(n * loss.kept, 0, "loss")))
+            held = [tape.alloc(n, 0, "loss") for _ in range(loss.kept)]
+            brief = [tape.alloc(n, 0, "transient") for _ in range(loss.forward + (self.widths.values[value] < wide))]
+            kept.setdefault(value, []).extend(held)
             for number in brief:
                 tape.drop(number)
+            if not self.needed[value]:
+                for number in kept.pop(value):
+                    tape.drop(number)
         return kept
 
-    def loss_back(self, kept: list[tuple[Value, int]]) -> None:
+    def loss_back(self, kept: Mapping[Value, list[int]]) -> dict[Value, int]:
         """The gradients of the outputs, in place of what the losses kept."""
         tape = self.tape
+        gradients: dict[Value, int] = {}
         wide = 4 if self.setting.precision.mixed else self.setting.precision.low
-        names = self.setting.losses
-        for index in reversed(range(len(kept))):
-            value, number = kept[index]
-            n = value.shape.numel
-            brief = [tape.alloc(n * wide, 0, "transient") for _ in range(LOSSES[names[index]].backward)]
-            if self.widths.values[value] < wide:
-                brief.append(tape.alloc(n * wide, 0, "transient"))
-            kept[index] = (value, tape.alloc(n * self.widths.values[value], 0, "transient"))
-            for used in (*brief, number):
-                tape.drop(used)
+        names = dict(zip(self.graph.outputs.values(), self.setting.losses, strict=True))
+        for value in reversed(list(kept)):
+            n, width = value.shape.numel, self.widths.values[value]
+            wanted = LOSSES[names[value] or ""].backward + (width < wide)
+            brief = [tape.alloc(n * wide, 0, "transient") for _ in range(wanted)]
+            gradients[value] = tape.alloc(n * width, 0, "transient")
+            for number in (*brief, *kept[value]):
+                tape.drop(number)
+        return gradients
 
     def step(self) -> None:
         """The optimizer's step."""

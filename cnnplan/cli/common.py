@@ -8,14 +8,14 @@ import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnnplan.diagnostics import Diagnostic, Report
     from cnnplan.overrides import YamlText
@@ -90,8 +90,15 @@ def input_size(given: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, parts))
 
 
-def load(data: str | bytes, path: str, sets: Sequence[str] | None, size: str | None) -> Loaded:
-    """A spec's text, planned."""
+def load(
+    data: str | bytes,
+    path: str,
+    sets: Sequence[str] | None,
+    size: str | None,
+    wanted: Mapping[str, Any] | None = None,
+) -> Loaded:
+    """A spec's text, planned; `wanted` are arguments of `conditions`."""
+    from cnnplan.conditions import conditions
     from cnnplan.diagnostics import Report
     from cnnplan.planning import Plan
     from cnnplan.planning import load as load_graph
@@ -101,7 +108,7 @@ def load(data: str | bytes, path: str, sets: Sequence[str] | None, size: str | N
     text = data if isinstance(data, str) else data.decode("utf-8", "replace").removeprefix("\ufeff")
     if graph is None:
         return Loaded(path, text, None, _or_bug(report))
-    plan = Plan(graph, report, path)
+    plan = Plan(graph, report, path, conditions(graph, **(wanted or {})))
     return Loaded(path, text, plan, plan.diagnostics)
 
 

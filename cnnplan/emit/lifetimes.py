@@ -53,6 +53,7 @@ def _scope(scope: Scope, last: dict[Value, int], rules: Rules) -> int:
 def _steps(steps: Sequence[Step], last: dict[Value, int], rules: Rules) -> int:
     end = -1
     for step in steps:
+        first = step.copies[0].inputs if step.item.repeat and step.item.name and step.copies else ()
         for copy in step.copies:
             if copy.node:
                 end = max(end, copy.node.index)
@@ -60,6 +61,8 @@ def _steps(steps: Sequence[Step], last: dict[Value, int], rules: Rules) -> int:
                 end = max(end, _scope(copy.scope, last, rules))
             else:
                 end = max(end, _steps(copy.steps, last, rules))
+        for value in first:  # the copies are a module of their own
+            last[value] = max(last.get(value, -1), end)
     return end
 
 

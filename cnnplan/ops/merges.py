@@ -114,14 +114,14 @@ class Elementwise(Merge):
 
     def scratch(self, *xs: Shape) -> Scratch:
         out = self.output(*xs)
-        partial = ()
+        partial: tuple[Kept, ...] = ()
         if len(xs) > 2 or self.kind == "mean":
             partial = (
                 Kept("partial result", (out if self.kind == "mean" else self.output(*xs[:-1])).numel, "activation"),
             )
         alike = tuple(i for i, x in enumerate(xs) if x == out)
         passes = alike if self.kind == "add" else alike[:1] if self.kind == "subtract" and alike[:1] == (0,) else ()
-        work = ()
+        work: tuple[Kept, ...] = ()
         if self.kind == "maximum":
             masks = Kept("masks", 2 * out.numel, "bool")
             work = (masks, Kept("masked gradient", out.numel * (2 if len(alike) < len(xs) else 1), "activation"))
@@ -148,6 +148,7 @@ class Concat(Merge):
 
     kind: ClassVar[str] = "concat"
     layer: ClassVar[str] = "Concat"
+    layout: ClassVar[str] = "same"
     writable: ClassVar[bool] = True
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "widest", "cpu": "widest"}
     formulas: ClassVar[dict[str, str]] = {"output": "the sizes along the axis summed; all others agree", "flops": "0"}

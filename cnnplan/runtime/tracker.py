@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-class Tracker(TorchDispatchMode):
+class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Live and peak bytes of the storages made inside it.
 
     Attributes:
@@ -34,7 +34,7 @@ class Tracker(TorchDispatchMode):
     """
 
     def __init__(self, known: Iterable[Tensor] = (), rounded: Callable[[int], int] | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = 0
         self.peak = 0
         self.peak_at = ""
@@ -60,7 +60,7 @@ class Tracker(TorchDispatchMode):
         if self._rounded:
             size = self._rounded(size)
         self.live += size
-        summed = func is torch.ops.aten.add.Tensor and torch._C._current_graph_task_id() >= 0
+        summed = func is torch.ops.aten.add.Tensor and torch._C._current_graph_task_id() >= 0  # noqa: SLF001 - no other way to ask
         if self.live > self.peak and not summed:
             self.peak, self.peak_at = self.live, str(func)
         self._alive[key] = weakref.finalize(storage, self._freed, key, size)

@@ -1,0 +1,138 @@
+"""What memory and time are planned for: batch, dtypes, optimizer, device.
+
+What is asked for comes first, then the spec's `target`, then its `train`, then the defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from cnnplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnplan.devices import Device
+    from cnnplan.graph import Graph
+
+DTYPES: Final = ("float32", "float16", "bfloat16")
+IMPLEMENTATIONS: Final = ("foreach", "fused", "forloop")
+CPU: Final = "cpu"
+CUDA: Final = "cuda"
+
+
+class Conditions(NamedTuple):
+    """What a plan is for.
+
+    Attributes:
+        batch: samples in a batch, on one device.
+        dtype: "float32", "float16" or "bfloat16".
+        mixed: in training, whether parameters stay float32 and torch.autocast uses the dtype where it may.
+        optimizer: of `analyses.optimizers.OPTIMIZERS`.
+        implementation: torch's "foreach", "fused" or "forloop".
+        decayed: whether the optimizer decays weights, which some do with a tensor more.
+        losses: for each output, of `analyses.optimizers.LOSSES`; None where it has none.
+        averaged: whether training holds an average of the weights.
+        target: "cpu", or "cuda" for any CUDA device.
+        device: the device whose figures are meant, where one is named.
+    """
+
+    batch: int
+    dtype: str
+    mixed: bool
+    optimizer: str
+    implementation: str
+    decayed: bool
+    losses: tuple[str | None, ...]
+    averaged: bool
+    target: str
+    device: Device | None
+
+
+def conditions(
+    graph: Graph,
+    *,
+    batch: int | None = None,
+    dtype: str | None = None,
+    mixed: bool | None = None,
+    optimizer: str | None = None,
+    implementation: str | None = None,
+    target: str | None = None,
+) -> Conditions:
+    """What a plan of this graph is for.
+
+    Raises:
+        UsageError: a name is not known, or the batch size is no integer ≥ 1.
+    """
+    from cnnplan.analyses.optimizers import OPTIMIZERS
+
+    wanted, train = graph.settings.get("target"), graph.settings.get("train")
+    batch = _first(batch, wanted and wanted.batch, _said(train, "batch"), 1)
+    if type(batch) is not int or batch < 1:
+        raise UsageError(f"batch is an integer ≥ 1, not {batch!r}")
+    dtype = _known("dtype", _first(dtype, wanted and wanted.dtype, _said(train, "precision"), "float32"), DTYPES)
+    named = _first(target, wanted and wanted.device, CUDA)
+    trained, decayed = _trained(train)
+    optimizer = _known("optimizer", _first(optimizer, wanted and wanted.optimizer, trained, "sgd"), tuple(OPTIMIZERS))
+    implementation = _first(implementation, "forloop" if named == CPU else "foreach")
+    return Conditions(
+        batch=batch,
+        dtype=dtype,
+        mixed=dtype != "float32" and (mixed is None or mixed),
+        optimizer=optimizer,
+        implementation=_known("implementation", implementation, IMPLEMENTATIONS),
+        decayed=decayed,
+        losses=_losses(graph, train),
+        averaged=bool(train and train.ema is not None),
+        target=CPU if named == CPU else CUDA,
+        device=_device(named),
+    )
+
+
+def _first(*several: Any) -> Any:
+    return next(value for value in several if value is not None)
+
+
+def _said(setting: Any, key: str) -> Any:
+    """What a setting says itself, not its default."""
+    return getattr(setting, key) if setting is not None and key in setting.model_fields_set else None
+
+
+def _known(what: str, word: object, known: Sequence[str]) -> str:
+    from cnnplan.diagnostics import suggest
+
+    if isinstance(word, str) and word in known:
+        return word
+    raise UsageError(f"there is no {what} '{word}'; {suggest(str(word), known)}")
+
+
+def _device(named: str) -> Device | None:
+    if named in (CPU, CUDA):
+        return None
+    from cnnplan.devices import device
+
+    return device(named)
+
+
+def _trained(train: Any) -> tuple[str | None, bool]:
+    """The optimizer of `train`, and whether it decays weights."""
+    chosen = _said(train, "optimizer")
+    if chosen is None:
+        return None, False
+    name, options = chosen.name, chosen.options
+    if name == "sgd" and options.momentum:
+        name = "nesterov" if options.nesterov else "momentum"
+    if name == "rmsprop" and options.momentum:
+        name = "rmsprop_momentum"
+    return name, bool(options.weight_decay)
+
+
+def _losses(graph: Graph, train: Any) -> tuple[str | None, ...]:
+    """The loss of each output: cross entropy where the spec says none, as for `train`."""
+    loss = train.loss if train is not None else None
+    found = []
+    for name, value in graph.outputs.items():
+        own = loss.get(name) if isinstance(loss, dict) else loss
+        chosen = None if isinstance(loss, dict) and own is None else own.name if own else "cross_entropy"
+        found.append(None if value.dtype == "int64" else chosen)
+    return tuple(found)
