@@ -43,13 +43,14 @@ class Device(NamedTuple):
 def devices() -> dict[str, Device]:
     """All devices by key, in the file's order."""
     from cnnplan.diagnostics import Report
+    from cnnplan.expressions import Names
     from cnnplan.source import parse
     from cnnplan.spec import Given
 
     report = Report("devices.yaml")
     top = parse((files("cnnplan") / "devices.yaml").read_text("utf-8"), report)
     assert top is not None, report.diagnostics
-    return {key: _device(key, figures) for key, figures in Given(top).value({}).items()}
+    return {key: _device(key, figures) for key, figures in Given(top).value(Names()).items()}
 
 
 def _device(key: str, figures: dict[str, Any]) -> Device:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from cnnplan.pause import no_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from cnnplan.analyses.inplace import Segments
+    from cnnplan.analyses.precision import Widths
     from cnnplan.analyses.tape import Facts, Played, Setting, Tape
     from cnnplan.conditions import Conditions
-    from cnnplan.graph import Graph, Node
+    from cnnplan.graph import Graph, Node, Value
 
 
 class Peak(NamedTuple):
@@ -89,10 +91,34 @@ class Memory:
         conditions: batch, dtypes, optimizer, device.
     """
 
-    def __init__(self, graph: Graph, conditions: Conditions) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        conditions: Conditions,
+        last: Mapping[Value, int] | None = None,
+        segments: Segments | None = None,
+    ) -> None:
         self.graph = graph
         self.conditions = conditions
+        self._segments = segments
         self._played: dict[int, Played] = {}
+        if last is not None:
+            self._last = last
+
+    def under(self, conditions: Conditions) -> Memory:
+        """The memory of the same graph under other conditions."""
+        return Memory(self.graph, conditions, self._last, self._segments)
+
+    def recomputing(self, segments: Segments) -> Memory:
+        """The memory if these layers were recomputed in the backward pass."""
+        return Memory(self.graph, self.conditions, self._last, segments)
+
+    def rebuilt(self, graph: Graph, nodes: Mapping[Node, Node], values: Mapping[Value, Value]) -> Memory:
+        """The memory of a graph that was made from this one, layer by layer and value by value."""
+        last = {values[v]: index for v, index in self._last.items()}
+        segments = {nodes[n]: tuple(nodes[m] for m in several) for n, several in self._facts.segments.items()}
+        one: dict[tuple[Node, ...], tuple[Node, ...]] = {}
+        return Memory(graph, self.conditions, last, {n: one.setdefault(s, s) for n, s in segments.items()})
 
     @cached_property
     def setting(self) -> Setting:
@@ -105,16 +131,26 @@ class Memory:
         return Setting(precision, it.optimizer, it.implementation, it.decayed, it.losses, it.averaged)
 
     @cached_property
-    def _last(self) -> Mapping[object, int]:
+    def _last(self) -> Mapping[Value, int]:
         from cnnplan.emit.lifetimes import lifetimes
 
-        return lifetimes(self.graph)  # type: ignore[return-value]
+        return lifetimes(self.graph)
 
     @cached_property
     def _facts(self) -> Facts:
         from cnnplan.analyses.tape import Facts
 
-        return Facts(self.graph, self.setting.precision, self._last)  # type: ignore[arg-type]
+        return Facts(self.graph, self.setting.precision, self._last, self._segments)
+
+    @property
+    def widths(self) -> Widths:
+        """How wide each value is in training."""
+        return self._facts.widths
+
+    @property
+    def tensors(self) -> Mapping[Node, Sequence[int]]:
+        """The elements of each parameter, by layer."""
+        return self._facts.tensors
 
     @cached_property
     def tape(self) -> Tape:
@@ -132,7 +168,9 @@ class Memory:
 
         pure = Precision(self.conditions.dtype, False, self.conditions.target)
         with no_collection():
-            facts = self._facts if pure == self.setting.precision else Facts(self.graph, pure, self._last)  # type: ignore[arg-type]
+            facts = self._facts
+            if pure != self.setting.precision:
+                facts = Facts(self.graph, pure, self._last, self._segments)
             return record(facts, Setting(pure), training=False)
 
     def played(self, batch: int | None = None) -> Played:

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cnnplan.graph import Graph, Node
+    from cnnplan.spec import Item
 
 
-def in_place(graph: Graph) -> frozenset[Node]:
+Segments = dict["Node", "tuple[Node, ...]"]
+"""For each layer that is recomputed, the layers that are recomputed together with it, in their order."""
+
+
+def in_place(graph: Graph, segments: Segments | None = None) -> frozenset[Node]:
     """The layers that run in place: all runs of an item of the spec, or none, as they share their source."""
     candidates = [node for node in graph.nodes if node.op.overwrites()]
     if not candidates:
         return frozenset()
     users = graph.users()
     outputs = set(graph.outputs.values())
-    segments = checkpointed(graph)
+    segments = checkpointed(graph) if segments is None else segments
     refused = set()
     for node in candidates:
         (value,) = node.inputs
@@ -37,16 +42,16 @@ def in_place(graph: Graph) -> frozenset[Node]:
     return frozenset(node for node in candidates if id(node.item) not in refused)
 
 
-def checkpointed(graph: Graph) -> dict[Node, tuple[Node, ...]]:
-    """For each layer that is recomputed, the layers that are recomputed together with it, in their order."""
-    found: dict[Node, tuple[Node, ...]] = {}
-    if not any(node.checkpoint for node in graph.nodes):
+def checkpointed(graph: Graph, also: Item | None = None) -> Segments:
+    """What is recomputed in the backward pass, and would be if `also` were, an item of the spec."""
+    found: Segments = {}
+    if also is None and not any(node.checkpoint for node in graph.nodes):
         return found
     pending = list(graph.root.steps)
     while pending:
         step = pending.pop()
         for copy in step.copies:
-            if step.item.checkpoint and step.item.kind != "share":
+            if step.item is also or (step.item.checkpoint and step.item.kind != "share"):
                 nodes = tuple(copy.nodes())
                 found.update(dict.fromkeys(nodes, nodes))
                 continue

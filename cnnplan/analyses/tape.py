@@ -26,6 +26,7 @@ from cnnplan.ops.base import NOTHING, OUTPUT, Needs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cnnplan.analyses.inplace import Segments
     from cnnplan.graph import Graph, Node, Value
     from cnnplan.ops.base import Kept, Saved, Scratch
 
@@ -174,11 +175,13 @@ class _Rules(NamedTuple):
 class Facts:
     """What a training step and an inference share."""
 
-    def __init__(self, graph: Graph, precision: Precision, last: Mapping[Value, int]) -> None:
+    def __init__(
+        self, graph: Graph, precision: Precision, last: Mapping[Value, int], segments: Segments | None = None
+    ) -> None:
         self.graph = graph
         self.widths = widths(graph, precision)
-        self.rewritten = in_place(graph)
-        self.segments = checkpointed(graph)
+        self.segments = checkpointed(graph) if segments is None else segments
+        self.rewritten = in_place(graph, self.segments)
         self.copying = copying(graph)
         self.last = last
         self.tensors: dict[Node, list[int]] = {}

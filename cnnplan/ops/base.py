@@ -188,6 +188,10 @@ class Op(BaseModel):
     """Whether its input is kept for the gradients of its parameters alone."""
     writable: ClassVar[bool] = False
     """Whether its output is a tensor of its own that nobody keeps: the next operation may overwrite it."""
+    folds: ClassVar[bool] = False
+    """Whether it is a factor and an offset for each channel in evaluation."""
+    takes_norms: ClassVar[bool] = False
+    """Whether its weights and bias can take in such a factor and offset behind it."""
     layout: ClassVar[str] = ""
     """The order of its output's axes in memory: "same" as its input's, "format" = channels last where its
     input's are, "last" = channels last, or row-major."""

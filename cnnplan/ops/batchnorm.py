@@ -20,6 +20,7 @@ class BatchNorm(Op):
     group: ClassVar[str] = "normalization"
     layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
+    folds: ClassVar[bool] = True
     writable: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",

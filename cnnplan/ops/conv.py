@@ -32,6 +32,7 @@ class Conv(Op):
     group: ClassVar[str] = "convolution"
     layout: ClassVar[str] = "format"
     writable: ClassVar[bool] = True
+    takes_norms: ClassVar[bool] = True
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - dilation * (kernel_size - 1) - 1) / stride) + 1 along each axis",

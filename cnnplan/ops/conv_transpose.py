@@ -35,6 +35,7 @@ class ConvTranspose(Op):
     group: ClassVar[str] = "convolution"
     layout: ClassVar[str] = "format"
     writable: ClassVar[bool] = True
+    takes_norms: ClassVar[bool] = True
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "(size - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1",

@@ -23,6 +23,7 @@ class DepthwiseConv(Op):
     group: ClassVar[str] = "convolution"
     layout: ClassVar[str] = "format"
     writable: ClassVar[bool] = True
+    takes_norms: ClassVar[bool] = True
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "multiplier * in_channels channels; sizes as for conv",

@@ -20,6 +20,7 @@ class Linear(Op):
     group: ClassVar[str] = "dense"
     keeps_for_weights: ClassVar[bool] = True
     writable: ClassVar[bool] = True
+    takes_norms: ClassVar[bool] = True
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "out_features",

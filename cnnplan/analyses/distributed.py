@@ -1,0 +1,98 @@
+"""What does each of several devices hold? Data parallel, with everything on each, or with parts of it.
+
+    ddp     parameters, gradients and optimizer state whole on every device; gradients a second time, in
+            the buckets that are exchanged (torch.nn.parallel.DistributedDataParallel, gradient_as_bucket_view=False)
+    fsdp    a shard of each; while a unit runs, its whole parameters and those of the next are gathered,
+            and its whole gradients before they are scattered (torch.distributed.fsdp, full sharding);
+            the units are the top-level items of the spec
+
+The batch is that of one device. Sources: Li et al. 2020, arXiv:2006.15704; Zhao et al. 2023, arXiv:2304.11277.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from cnnplan.memory import Memory
+
+STRATEGIES: Final = ("ddp", "fsdp")
+BUCKET: Final = 25 << 20
+"""DDP's bucket_cap_mb, in bytes."""
+SHARDED: Final = ("parameters", "gradients", "optimizer_state", "average")
+
+
+class Share(NamedTuple):
+    """What one of several devices holds, in bytes.
+
+    Attributes:
+        devices, strategy: how many, and how.
+        parameters, gradients, optimizer_state: of this device.
+        buckets: gradients as they are exchanged, and how many buckets of at most 25 MiB they are.
+        gathered: parameters of other devices, and their gradients, while a unit runs; the most there are.
+        peak: the most that is alive at once on this device.
+        global_batch: samples on all devices.
+    """
+
+    devices: int
+    strategy: str
+    parameters: int
+    gradients: int
+    optimizer_state: int
+    buckets: int
+    bucket_count: int
+    gathered: int
+    peak: int
+    global_batch: int
+
+
+def share(memory: Memory, devices: int, strategy: str) -> Share:
+    """What one of `devices` devices holds."""
+    training, batch = memory.training, memory.conditions.batch
+    whole = {part: getattr(training, part) for part in ("parameters", "gradients", "optimizer_state")}
+    if strategy == "ddp":
+        buckets = training.gradients if devices > 1 else 0
+        return Share(
+            devices,
+            strategy,
+            **whole,
+            buckets=buckets,
+            bucket_count=-(-buckets // BUCKET),
+            gathered=0,
+            peak=training.peak + buckets,
+            global_batch=devices * batch,
+        )
+    tape = memory.tape
+    sizes = tape.bytes(batch)
+    for index, storage in enumerate(tape.storages):
+        if storage.part in SHARDED:
+            sizes[index] = -(-sizes[index] // devices)
+    live = peak = 0
+    for event in tape.events:
+        live += sizes[event - 1] if event > 0 else -sizes[-event - 1]
+        peak = max(peak, live)
+    gathered = _gathered(memory) if devices > 1 else 0
+    shards = {part: -(-n // devices) for part, n in whole.items()}
+    return Share(
+        devices,
+        strategy,
+        **shards,
+        buckets=0,
+        bucket_count=0,
+        gathered=gathered,
+        peak=peak + gathered,
+        global_batch=devices * batch,
+    )
+
+
+def _gathered(memory: Memory) -> int:
+    """The whole parameters of two units in a row, and the gradients of the larger one."""
+    width = memory.setting.precision.parameter
+    units = []
+    for step in memory.graph.root.steps:
+        for copy in step.copies:
+            n = sum(sum(memory.tensors[node]) for node in copy.nodes() if not node.shared_with)
+            if n:
+                units.append(n * width)
+    pairs = [a + b + max(a, b) for a, b in zip(units, [*units[1:], 0], strict=True)]
+    return max(pairs, default=0)

@@ -1,0 +1,267 @@
+"""Does it fit? What a device has to hold for a training step or an inference, with what is only known as a range.
+
+    need(memory, device)          bytes at a batch size: planned exactly, and between which bounds in all
+    largest_batch(…)              the largest batch that fits even at the upper bound
+    suggestions(…)                what would make it smaller, by how much, at which cost
+
+A range, because two things cannot be known from the architecture. Workspaces of cuBLAS and cuDNN: cuBLAS
+takes a fixed one for each handle (PyTorch's documentation, "CUDA semantics: cuBLAS workspaces"), and two
+are used, one a thread; cuDNN's choice is between none and copies of a layer's input, output and weights
+in another layout. And the CUDA context with its kernels: 0.27 to 0.62 GiB by PyTorch's pull request 86509,
+which measured it with lazy and with eager loading. The allocator's own reserve is replayed.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from cnnplan.analyses.allocator import replay
+from cnnplan.analyses.inplace import checkpointed
+from cnnplan.analyses.optimizers import OPTIMIZERS
+from cnnplan.errors import ShapeError
+from cnnplan.graph import Node, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cnnplan.devices import Device
+    from cnnplan.graph import Graph, Step
+    from cnnplan.memory import Memory
+    from cnnplan.spec import Item
+
+CUBLAS: Final = 8_519_680
+CUBLAS_HOPPER: Final = 33_554_432
+CONTEXT: Final = (287_047_680, 666_632_192)
+MOST: Final = 1 << 20
+"""Larger batches are not asked for."""
+
+
+class Range(NamedTuple):
+    """A number of bytes that is known within bounds."""
+
+    at_least: int
+    at_most: int
+
+
+class Need(NamedTuple):
+    """What a device has to hold.
+
+    Attributes:
+        batch: samples.
+        peak: bytes alive at once, planned.
+        reserved: what the caching allocator takes for it; the peak on a CPU.
+        workspace, context: beside it.
+        total: all of it.
+    """
+
+    batch: int
+    peak: int
+    reserved: int
+    workspace: Range
+    context: Range
+    total: Range
+
+
+class Suggestion(NamedTuple):
+    """What would need less.
+
+    Attributes:
+        what: in the words of the spec or the command line.
+        cost: what it costs.
+        need: what is needed with it.
+        saves: bytes of the upper bound.
+    """
+
+    what: str
+    cost: str
+    need: Need
+    saves: int
+
+
+def need(memory: Memory, device: Device | None, *, training: bool = True, batch: int | None = None) -> Need:
+    """What a device has to hold at a batch size."""
+    batch = memory.conditions.batch if batch is None else batch
+    tape = memory.tape if training else memory.inference_tape
+    peak = (memory.played(batch) if training else tape.play(batch)).peak
+    if memory.conditions.target == "cpu":
+        return Need(batch, peak, peak, Range(0, 0), Range(0, 0), Range(peak, peak))
+    persistent = sum(place.phase == "start" for place in tape.places)
+    books = replay(tape.bytes(batch), tape.events, persistent, 2 if training else 1)
+    workspace = _workspace(memory, device, batch, training=training)
+    context = Range(*CONTEXT)
+    total = Range(
+        max(peak, books.peak) + workspace.at_least + context.at_least,
+        books.reserved + workspace.at_most + context.at_most,
+    )
+    return Need(batch, books.peak, books.reserved, workspace, context, total)
+
+
+def _workspace(memory: Memory, device: Device | None, batch: int, *, training: bool) -> Range:
+    each = CUBLAS if device and device.compute_capability < (9, 0) else CUBLAS_HOPPER
+    products, copies = False, 0
+    own = memory.widths.own
+    for node in memory.graph.nodes:
+        if not node.op.macs(*node.shapes):
+            continue
+        if not node.output.shape.rank:
+            products = True
+            continue
+        units = sum(v.shape.numel for v in (*node.inputs, *node.outputs)) * batch
+        weights = sum(map(prod, node.op.parameters(*node.shapes).values()))
+        copies = max(copies, (units + weights) * own[node][0])
+    handles = 1 + training
+    return Range(0, (handles * each if products else 0) + copies)
+
+
+def largest_batch(
+    memory: Memory, device: Device | None, limit: int, *, training: bool = True
+) -> tuple[int, Need, Need]:
+    """The largest batch that fits for sure, and what is needed at it and at one more.
+
+    0 where not even a single sample fits; then both needs are those of one sample.
+    """
+
+    def fits(batch: int) -> bool:
+        return need(memory, device, training=training, batch=batch).total.at_most <= limit
+
+    if not fits(1):
+        one = need(memory, device, training=training, batch=1)
+        return 0, one, one
+    low, high = 1, 2
+    while high <= MOST and fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    at, beyond = (need(memory, device, training=training, batch=n) for n in (low, low + 1))
+    return low, at, beyond
+
+
+def suggestions(memory: Memory, device: Device | None, limit: int) -> list[Suggestion]:
+    """What would need less in training, the most effective first; what saves nothing is left out."""
+    before = need(memory, device)
+    found = []
+    for what, cost, other in _alternatives(memory, device, limit):
+        after = need(other, device)
+        saves = before.total.at_most - after.total.at_most
+        if saves > 0 and (cost, saves) not in {(one.cost, one.saves) for one in found}:
+            found.append(Suggestion(what, cost, after, saves))
+    return sorted(found, key=lambda one: -one.saves)
+
+
+def _alternatives(memory: Memory, device: Device | None, limit: int) -> Iterator[tuple[str, str, Memory]]:
+    it = memory.conditions
+    batch, _, _ = largest_batch(memory, device, limit)
+    if 1 <= batch < it.batch:
+        yield (
+            f"--batch {batch}",
+            f"{-(-it.batch // batch)} steps for each of before, or another learning rate",
+            (memory.under(it._replace(batch=batch))),
+        )
+    elif not batch and it.batch > 1:
+        yield "--batch 1", "one sample at a time does not fit either", memory.under(it._replace(batch=1))
+    if it.dtype == "float32" and it.target != "cpu":
+        dtype = "bfloat16" if device is None or device.bfloat16 else "float16"
+        scaled = "" if dtype == "bfloat16" else ", with a gradient scaler"
+        yield (
+            f"--dtype {dtype}",
+            f"mixed precision: less exact products{scaled}",
+            (memory.under(it._replace(dtype=dtype, mixed=True))),
+        )
+    if OPTIMIZERS[it.optimizer].states > 1:
+        yield (
+            "--optimizer momentum",
+            "needs its own learning rate, and often more steps",
+            (memory.under(it._replace(optimizer="momentum"))),
+        )
+    if OPTIMIZERS[it.optimizer].states:
+        yield "--optimizer sgd", "no momentum: slower to converge", memory.under(it._replace(optimizer="sgd"))
+    if it.implementation == "foreach" and it.target != "cpu" and not it.optimizer.startswith("rmsprop"):
+        yield (
+            "--implementation fused",
+            "nothing: the same step in one kernel",
+            (memory.under(it._replace(implementation="fused"))),
+        )
+    yield from _recomputed(memory)
+    yield from _coarser(memory)
+
+
+def _recomputed(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
+    """Each item of the spec under `checkpoint: true`, as long as it holds several layers."""
+    graph = memory.graph
+    work = {node: node.op.flops(*node.shapes) for node in graph.nodes}
+    whole = sum(work.values()) or 1
+    items: dict[int, tuple[Item, int]] = {}
+    pending: list[Step] = list(graph.root.steps)
+    while pending:
+        step = pending.pop(0)
+        nodes = list(step.nodes())
+        if len(nodes) < 2 or step.item.checkpoint or step.item.kind == "share" or nodes[0].checkpoint:
+            continue
+        saved = sum(memory.saved_bytes[node] for node in nodes)
+        items[id(step.item)] = step.item, items.get(id(step.item), (step.item, 0))[1] + saved
+        for copy in step.copies:
+            pending += copy.steps
+            if copy.scope:
+                pending += copy.scope.steps
+                for _, branch in copy.scope.branches:
+                    pending += branch.steps if branch else ()
+    for item, _ in sorted(items.values(), key=lambda known: -known[1])[:8]:
+        segments = checkpointed(graph, item)
+        again = sum(work[node] for node in segments if not node.checkpoint)
+        cost = f"{100 * again / whole:.0f} % of the forward pass once more"
+        yield f"checkpoint: true on {_named(item)}", cost, memory.recomputing(segments)
+
+
+def _named(item: Item) -> str:
+    return f"'{item.name or item.word}' (line {item.key.line})"
+
+
+def _coarser(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
+    """Twice the stride in the first convolution."""
+    graph = memory.graph
+    node = next((n for n in graph.nodes if hasattr(n.op, "stride") and n.op.macs(*n.shapes)), None)
+    if node is None or node.shared_with or node.inputs[0].shape.rank == 0:
+        return
+    stride = node.op.stride  # type: ignore[attr-defined]
+    twice = tuple(2 * n for n in stride) if isinstance(stride, tuple) else 2 * stride
+    other = restrided(memory, node, twice)
+    if other:
+        shown = "x".join(map(str, twice)) if isinstance(twice, tuple) else twice
+        macs = [sum(n.op.macs(*n.shapes) for n in g.nodes) for g in (graph, other.graph)]
+        cost = f"coarser maps everywhere behind it: {100 * macs[1] / (macs[0] or 1):.0f} % of the MACs"
+        yield f"stride: {shown} in '{node.name}' (line {node.line})", cost, other
+
+
+def restrided(memory: Memory, changed: Node, stride: int | tuple[int, ...]) -> Memory | None:
+    """The memory with another stride in one layer; None where the network does not run then."""
+    graph = memory.graph
+    values: dict[Value, Value] = {v: v for v in graph.inputs}
+    nodes: dict[Node, Node] = {}
+    for node in graph.nodes:
+        op = node.op.model_copy(update={"stride": stride}) if node is changed else node.op
+        inputs = tuple(values[v] for v in node.inputs)
+        like = values[node.like] if node.like else None
+        again = Node(
+            node.index,
+            node.name,
+            op,
+            inputs,
+            like,
+            node.item,
+            node.trainable,
+            node.checkpoint,
+            node.shared_with,
+            node.at,
+        )
+        try:
+            shapes = op.outputs(*again.shapes)
+        except ShapeError:
+            return None
+        again.outputs = tuple(Value(v.name, s, v.dtype, again) for v, s in zip(node.outputs, shapes, strict=True))
+        values.update(zip(node.outputs, again.outputs, strict=True))
+        nodes[node] = again
+    outputs: Mapping[str, Value] = {name: values[v] for name, v in graph.outputs.items()}
+    other: Graph = graph._replace(nodes=tuple(nodes.values()), outputs=outputs)
+    return memory.rebuilt(other, nodes, values)
