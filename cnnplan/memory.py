@@ -148,6 +148,11 @@ class Memory:
         return self._facts.widths
 
     @property
+    def segments(self) -> Segments:
+        """What is recomputed in the backward pass."""
+        return self._facts.segments
+
+    @property
     def tensors(self) -> Mapping[Node, Sequence[int]]:
         """The elements of each parameter, by layer."""
         return self._facts.tensors

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from cnnplan.analyses.field import ReceptiveField
     from cnnplan.analyses.region import Sight
+    from cnnplan.analyses.roofline import Roof
     from cnnplan.analyses.sizes import Axis
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Graph, Node
@@ -211,6 +212,23 @@ class Plan:
     def inference(self) -> Inference:
         """The memory of an inference, in bytes."""
         return self.memory.inference
+
+    @cached_property
+    def roofline(self) -> Mapping[Node, Roof]:
+        """The work, the bytes and the lower bound of time of each layer in training, on the plan's device."""
+        from cnnplan.analyses.roofline import roofline
+
+        return roofline(self.graph, self.memory.setting.precision, self.batch, self.conditions.device)
+
+    @cached_property
+    def inference_roofline(self) -> Mapping[Node, Roof]:
+        """The same with the whole model in one dtype, as an inference runs it."""
+        from cnnplan.analyses.roofline import roofline
+
+        if not self.conditions.mixed:
+            return self.roofline
+        pure = self.memory.setting.precision._replace(mixed=False)
+        return roofline(self.graph, pure, self.batch, self.conditions.device)
 
     @property
     def receptive_field(self) -> ReceptiveField | None:

@@ -46,9 +46,17 @@ class Share(NamedTuple):
     global_batch: int
 
 
-def share(memory: Memory, devices: int, strategy: str) -> Share:
-    """What one of `devices` devices holds."""
-    training, batch = memory.training, memory.conditions.batch
+class Fleet(NamedTuple):
+    """Several devices, and how the work is shared out among them."""
+
+    devices: int
+    strategy: str
+
+
+def share(memory: Memory, fleet: Fleet, batch: int | None = None) -> Share:
+    """What one device of several holds, at a batch size of its own."""
+    devices, strategy = fleet
+    training, batch = memory.training, memory.conditions.batch if batch is None else batch
     whole = {part: getattr(training, part) for part in ("parameters", "gradients", "optimizer_state")}
     if strategy == "ddp":
         buckets = training.gradients if devices > 1 else 0
@@ -59,7 +67,7 @@ def share(memory: Memory, devices: int, strategy: str) -> Share:
             buckets=buckets,
             bucket_count=-(-buckets // BUCKET),
             gathered=0,
-            peak=training.peak + buckets,
+            peak=memory.played(batch).peak + buckets,
             global_batch=devices * batch,
         )
     tape = memory.tape
@@ -88,10 +96,11 @@ def share(memory: Memory, devices: int, strategy: str) -> Share:
 def _gathered(memory: Memory) -> int:
     """The whole parameters of two units in a row, and the gradients of the larger one."""
     width = memory.setting.precision.parameter
+    nodes = memory.graph.nodes
     units = []
     for step in memory.graph.root.steps:
         for copy in step.copies:
-            n = sum(sum(memory.tensors[node]) for node in copy.nodes() if not node.shared_with)
+            n = sum(sum(memory.tensors[nodes[node.index]]) for node in copy.nodes() if not node.shared_with)
             if n:
                 units.append(n * width)
     pairs = [a + b + max(a, b) for a, b in zip(units, [*units[1:], 0], strict=True)]

@@ -1,6 +1,6 @@
 """Does it fit? What a device has to hold for a training step or an inference, with what is only known as a range.
 
-    need(memory, device)          bytes at a batch size: planned exactly, and between which bounds in all
+    need(memory, place)           bytes at a batch size: planned exactly, and between which bounds in all
     largest_batch(…)              the largest batch that fits even at the upper bound
     suggestions(…)                what would make it smaller, by how much, at which cost
 
@@ -17,6 +17,7 @@ from math import prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cnnplan.analyses.allocator import replay
+from cnnplan.analyses.distributed import share
 from cnnplan.analyses.inplace import checkpointed
 from cnnplan.analyses.optimizers import OPTIMIZERS
 from cnnplan.errors import ShapeError
@@ -25,6 +26,7 @@ from cnnplan.graph import Node, Value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cnnplan.analyses.distributed import Fleet
     from cnnplan.devices import Device
     from cnnplan.graph import Graph, Step
     from cnnplan.memory import Memory
@@ -79,22 +81,39 @@ class Suggestion(NamedTuple):
     saves: int
 
 
-def need(memory: Memory, device: Device | None, *, training: bool = True, batch: int | None = None) -> Need:
+class Place(NamedTuple):
+    """Where it has to fit.
+
+    Attributes:
+        limit: bytes.
+        device: the device, where one is named.
+        fleet: several of them; None for one.
+    """
+
+    limit: int
+    device: Device | None = None
+    fleet: Fleet | None = None
+
+
+def need(memory: Memory, place: Place, *, training: bool = True, batch: int | None = None) -> Need:
     """What a device has to hold at a batch size."""
+    device, fleet = place.device, place.fleet
     batch = memory.conditions.batch if batch is None else batch
     tape = memory.tape if training else memory.inference_tape
     peak = (memory.played(batch) if training else tape.play(batch)).peak
+    shared = share(memory, fleet, batch).peak - peak if fleet and training else 0
     if memory.conditions.target == "cpu":
-        return Need(batch, peak, peak, Range(0, 0), Range(0, 0), Range(peak, peak))
+        here = peak + shared
+        return Need(batch, here, here, Range(0, 0), Range(0, 0), Range(here, here))
     persistent = sum(place.phase == "start" for place in tape.places)
     books = replay(tape.bytes(batch), tape.events, persistent, 2 if training else 1)
     workspace = _workspace(memory, device, batch, training=training)
     context = Range(*CONTEXT)
     total = Range(
-        max(peak, books.peak) + workspace.at_least + context.at_least,
-        books.reserved + workspace.at_most + context.at_most,
+        books.peak + shared + workspace.at_least + context.at_least,
+        books.reserved + shared + workspace.at_most + context.at_most,
     )
-    return Need(batch, books.peak, books.reserved, workspace, context, total)
+    return Need(batch, books.peak + shared, books.reserved + shared, workspace, context, total)
 
 
 def _workspace(memory: Memory, device: Device | None, batch: int, *, training: bool) -> Range:
@@ -114,19 +133,17 @@ def _workspace(memory: Memory, device: Device | None, batch: int, *, training: b
     return Range(0, (handles * each if products else 0) + copies)
 
 
-def largest_batch(
-    memory: Memory, device: Device | None, limit: int, *, training: bool = True
-) -> tuple[int, Need, Need]:
+def largest_batch(memory: Memory, place: Place, *, training: bool = True) -> tuple[int, Need, Need]:
     """The largest batch that fits for sure, and what is needed at it and at one more.
 
     0 where not even a single sample fits; then both needs are those of one sample.
     """
 
     def fits(batch: int) -> bool:
-        return need(memory, device, training=training, batch=batch).total.at_most <= limit
+        return need(memory, place, training=training, batch=batch).total.at_most <= place.limit
 
     if not fits(1):
-        one = need(memory, device, training=training, batch=1)
+        one = need(memory, place, training=training, batch=1)
         return 0, one, one
     low, high = 1, 2
     while high <= MOST and fits(high):
@@ -134,29 +151,29 @@ def largest_batch(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    at, beyond = (need(memory, device, training=training, batch=n) for n in (low, low + 1))
+    at, beyond = (need(memory, place, training=training, batch=n) for n in (low, low + 1))
     return low, at, beyond
 
 
-def suggestions(memory: Memory, device: Device | None, limit: int) -> list[Suggestion]:
+def suggestions(memory: Memory, place: Place) -> list[Suggestion]:
     """What would need less in training, the most effective first; what saves nothing is left out."""
-    before = need(memory, device)
-    found = []
-    for what, cost, other in _alternatives(memory, device, limit):
-        after = need(other, device)
+    before = need(memory, place)
+    found: list[Suggestion] = []
+    for what, cost, other in _alternatives(memory, place):
+        after = need(other, place)
         saves = before.total.at_most - after.total.at_most
         if saves > 0 and (cost, saves) not in {(one.cost, one.saves) for one in found}:
             found.append(Suggestion(what, cost, after, saves))
     return sorted(found, key=lambda one: -one.saves)
 
 
-def _alternatives(memory: Memory, device: Device | None, limit: int) -> Iterator[tuple[str, str, Memory]]:
-    it = memory.conditions
-    batch, _, _ = largest_batch(memory, device, limit)
+def _alternatives(memory: Memory, place: Place) -> Iterator[tuple[str, str, Memory]]:
+    it, device = memory.conditions, place.device
+    batch, _, _ = largest_batch(memory, place)
     if 1 <= batch < it.batch:
         yield (
             f"--batch {batch}",
-            f"{-(-it.batch // batch)} steps for each of before, or another learning rate",
+            f"{-(-it.batch // batch)} steps where there was one, and another learning rate",
             (memory.under(it._replace(batch=batch))),
         )
     elif not batch and it.batch > 1:
@@ -231,6 +248,8 @@ def _coarser(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
         shown = "x".join(map(str, twice)) if isinstance(twice, tuple) else twice
         macs = [sum(n.op.macs(*n.shapes) for n in g.nodes) for g in (graph, other.graph)]
         cost = f"coarser maps everywhere behind it: {100 * macs[1] / (macs[0] or 1):.0f} % of the MACs"
+        held = [memory.training.parameters, other.training.parameters]
+        cost += f", {100 * held[1] / held[0]:.0f} % of the parameters" if held[0] != held[1] else ""
         yield f"stride: {shown} in '{node.name}' (line {node.line})", cost, other
 
 

@@ -98,6 +98,7 @@ class Tape:
         events: their numbers, from 1; negative where one is freed.
         places: where each event happens.
         kept: for each layer, the storages that it is the first to keep for the backward pass.
+        outputs: the storages of the network's outputs.
         block: sizes are rounded up to a multiple of this.
     """
 
@@ -106,6 +107,7 @@ class Tape:
         self.events: list[int] = []
         self.places: list[Place] = []
         self.kept: dict[Node, list[int]] = {}
+        self.outputs: set[int] = set()
         self.block = block
         self.place = Place("start", None)
         self._refs: list[int] = []
@@ -264,7 +266,7 @@ class Recorder:
             found = self._rules[key] = _Rules(
                 op.kept(needs, *shapes),
                 op.saved(*shapes).own,
-                op.scratch(*shapes),
+                op.scratch(needs, *shapes),
                 op.is_view(*shapes),
                 op.passes_by(*shapes),
             )
@@ -316,7 +318,7 @@ class Recorder:
             tape.place = Place(phase, node)
             saved, parts, scratch, view, passes = self.rules(node)
             segment = self.segments.get(node) if phase == "forward" and training else None
-            if segment is not None and node is segment[0]:
+            if segment is not None and node is segment[0] and any(self.needs[n].any for n in segment):
                 self.enter(segment, at)
             sources = [at[v] for v in node.inputs]
             cast = self.widths.casts.get(node, ())
@@ -475,12 +477,18 @@ class Recorder:
         self.judge()
         self.start(training=True)
         self.forward(self.graph.nodes, self.at, self.facts.last, "forward", training=True)
+        tape.outputs = {self.at[v] for v in self.graph.outputs.values()}
         tape.place = Place("loss", None)
         kept = self.losses()
         for made in self.copies.values():
             for number in made:
                 tape.drop(number)
-        self.backward(self.loss_back(kept))
+        scalar = tape.alloc(0, self.setting.precision.parameter, "loss")
+        gradients = self.loss_back(kept)
+        one = tape.alloc(0, self.setting.precision.parameter, "transient")  # the loss's own gradient
+        self.backward(gradients)
+        for number in (one, scalar) if gradients else ():
+            tape.drop(number)
         tape.place = Place("step", None)
         self.step()
         return tape

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from cnnplan.errors import CnnplanError, SpecError
 
-COMMANDS = ("check", "explain", "sizes", "verify", "build", "ops", "zoo", "init", "schema")
+COMMANDS = ("check", "fit", "explain", "sizes", "verify", "build", "devices", "ops", "zoo", "init", "schema")
 
 
 class Lazy(TyperGroup):

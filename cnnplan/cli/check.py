@@ -67,7 +67,8 @@ def command(
             "--columns",
             metavar="NAMES",
             help="Columns of the table, with commas between: layer, operation, line, output, parameters, "
-            "parameters_share, macs, macs_share, flops, field, min_field, stride, start, effective, coverage, bar.",
+            "parameters_share, macs, macs_share, flops, field, min_field, stride, start, effective, coverage, bar, "
+            "saved, saved_share, memory, bytes, intensity, bound, format, time, training_time.",
         ),
     ] = None,
     draw: Annotated[
@@ -81,6 +82,11 @@ def command(
         str | None,
         typer.Option("--layer", metavar="NAME", help="The layer of --unit; by default the last with spatial axes."),
     ] = None,
+    batch: common.Batch = None,
+    dtype: common.Dtype = None,
+    mixed: common.Mixed = None,
+    optimizer: common.OptimizerOption = None,
+    target: common.Target = None,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="The level from which findings give exit code 1.")
     ] = FailOn.error,
@@ -104,6 +110,7 @@ def command(
         raise UsageError(f"--draw is for the terminal, not for --format {format_}")
     if layer is not None and unit is None:
         raise UsageError(f"--layer says whose --unit is meant: give that too, such as --unit 0,0 --layer {layer}")
+    wanted = {"batch": batch, "dtype": dtype, "mixed": mixed, "optimizer": optimizer, "target": target}
     found: list[common.Loaded] = []
     unreadable: list[str] = []
     seen, left_out = expanded(paths)
@@ -119,7 +126,7 @@ def command(
             unreadable.append(str(error))
             continue
         try:
-            found.append(common.load(data, name, set_, input_size))
+            found.append(common.load(data, name, set_, input_size, wanted))
         except UsageError as error:
             unreadable.append(f"{name}: {error}" if len(seen) > 1 else str(error))
     if found:

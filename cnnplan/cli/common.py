@@ -45,6 +45,23 @@ Output = Annotated[
 StdinFilename = Annotated[
     str | None, typer.Option("--stdin-filename", metavar="NAME", help="What to call standard input.")
 ]
+Batch = Annotated[int | None, typer.Option("--batch", metavar="N", help="Samples in a batch, on one device.")]
+Dtype = Annotated[
+    str | None, typer.Option("--dtype", metavar="NAME", help="float32, float16 or bfloat16; training is mixed then.")
+]
+Mixed = Annotated[
+    bool | None, typer.Option("--mixed/--pure", help="Keep float32 parameters under autocast, or cast the whole model.")
+]
+OptimizerOption = Annotated[
+    str | None,
+    typer.Option("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, adam, adamw, rmsprop."),
+]
+Implementation = Annotated[
+    str | None, typer.Option("--implementation", metavar="NAME", help="The optimizer's: foreach, fused or forloop.")
+]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="DEVICE", help="Plan for this device of `cnnplan devices`, or cpu.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings and errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every layer, and findings of level info.")]
 ColorOption = Annotated[Color, typer.Option("--color", help="When to print colors.")]
@@ -117,10 +134,17 @@ def _or_bug(report: Report) -> tuple[Diagnostic, ...]:
     return report.diagnostics
 
 
-def planned(spec: str, sets: Sequence[str] | None, size: str | None, stdin_filename: str | None, color: Color) -> Plan:
+def planned(
+    spec: str,
+    sets: Sequence[str] | None,
+    size: str | None,
+    stdin_filename: str | None,
+    color: Color,
+    wanted: Mapping[str, Any] | None = None,
+) -> Plan:
     """The plan of one spec; prints why, and exits with 1, where it is not valid."""
     data, path = read(spec, stdin_filename)
-    loaded = load(data, path, sets, size)
+    loaded = load(data, path, sets, size, wanted)
     if loaded.plan is None:
         sys.stderr.write(refused(loaded, color))
         raise typer.Exit(1)

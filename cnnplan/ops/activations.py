@@ -2,7 +2,7 @@
 
 from typing import ClassVar, NamedTuple
 
-from cnnplan.ops.base import INPUT, NO_SCRATCH, OUTPUT, Kept, Module, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import INPUT, NO_SCRATCH, OUTPUT, Kept, Module, Needs, Op, Saved, Scratch, Shape
 
 
 class Row(NamedTuple):
@@ -57,7 +57,7 @@ class Activation(Op):
         own = tuple(k._replace(elements=k.elements * xs[0].numel) for k in self.row.saved.own)
         return self.row.saved._replace(own=own)
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         if not self.row.backward:
             return NO_SCRATCH
         return Scratch(backward=(Kept("product", int(self.row.backward * xs[0].numel), "activation"),))

@@ -11,6 +11,7 @@ from cnnplan.ops.base import (
     Argument,
     Kept,
     Module,
+    Needs,
     Op,
     Saved,
     Scratch,
@@ -95,7 +96,7 @@ class AdaptiveMaxPool(_AdaptivePool):
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("indices", self.output(*xs).numel, "int64"),))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return Scratch(evaluation=self.saved(*xs).own)
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import AXES, INPUT, Argument, Kept, Module, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.base import AXES, INPUT, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, plain
 from cnnplan.ops.conv import padded_scratch
 from cnnplan.ops.fields import Flag, Padding, Spatial
 from cnnplan.ops.maxpool import check_pool, pads_itself, pool_work
@@ -78,7 +78,7 @@ class AvgPool(Op):
         counts = Kept("pixels in each window", Shape((1, *self.output(x).spatial)).numel, "activation", False)
         return Saved(own=(*kept, counts))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return padded_scratch(self.saved(*xs).own, xs[0])
 
     def torch(self, *xs: Shape) -> Module:

@@ -261,7 +261,7 @@ class Op(BaseModel):
         saved = self.saved(*xs)
         return saved._replace(inputs=()) if self.keeps_for_weights and not needs.parameters else saved
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         """What it needs for a while."""
         return NO_SCRATCH
 

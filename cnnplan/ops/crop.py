@@ -10,6 +10,7 @@ from cnnplan.ops.base import (
     Argument,
     Inline,
     Kept,
+    Needs,
     Op,
     Scratch,
     Shape,
@@ -70,7 +71,7 @@ class Crop(Op):
     def is_view(self, *xs: Shape) -> bool:
         return True
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         x, out = xs[0], self.output(*xs)
         cut = Shape((*out[:2], *x[2:])).numel  # axis after axis; the first cut is the largest
         return Scratch(backward=(Kept("cut along one axis", cut, "activation"),) if x.rank > 1 else ())

@@ -81,8 +81,8 @@ class DepthwiseConv(Op):
     def kept(self, needs: Needs, *xs: Shape) -> Saved:
         return self.conv(*xs).kept(needs, *xs)
 
-    def scratch(self, *xs: Shape) -> Scratch:
-        return self.conv(*xs).scratch(*xs)
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
+        return self.conv(*xs).scratch(needs, *xs)
 
     def torch(self, *xs: Shape) -> Module:
         return self.conv(*xs).torch(*xs)

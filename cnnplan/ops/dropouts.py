@@ -11,6 +11,7 @@ from cnnplan.ops.base import (
     Argument,
     Kept,
     Module,
+    Needs,
     Op,
     Saved,
     Scratch,
@@ -34,7 +35,7 @@ class _Dropout(Op):
     def passes_by(self, *xs: Shape) -> bool:
         return True
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES if self.p == 0 else NO_SCRATCH
 
     def mask(self, x: Shape) -> Kept:
@@ -89,7 +90,7 @@ class AlphaDropout(_Dropout):
     def mask(self, x: Shape) -> Kept:
         return Kept("mask", x.numel, "activation")
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         dropped = Kept("shifted input", xs[0].numel, "activation")
         return PASSES if self.p == 0 else Scratch(training=(dropped,))
 

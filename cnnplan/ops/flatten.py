@@ -3,7 +3,7 @@
 from math import prod
 from typing import ClassVar
 
-from cnnplan.ops.base import PASSES, Module, Op, Scratch, Shape
+from cnnplan.ops.base import PASSES, Module, Needs, Op, Scratch, Shape
 from cnnplan.ops.strides import viewed
 from cnnplan.ops.window import Window
 
@@ -31,7 +31,7 @@ class Flatten(Op):
     def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...] | None:
         return viewed(xs[0], strides, self.output(*xs))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES
 
     def bounds(self, *xs: Shape) -> str:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import NOTHING, Argument, Kept, Module, Op, Saved, Scratch, Shape, require_spatial
+from cnnplan.ops.base import NOTHING, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, require_spatial
 from cnnplan.ops.fields import Flag
 from cnnplan.ops.window import WHOLE, Window
 
@@ -71,7 +71,7 @@ class GlobalMaxPool(_GlobalPool):
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("indices", xs[0].channels, "int64"),))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return Scratch(evaluation=self.saved(*xs).own)
 
 

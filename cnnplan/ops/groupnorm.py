@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.conv import divisors
 from cnnplan.ops.fields import Epsilon, Flag, Size
 from cnnplan.ops.window import WHOLE, Window, grouped
@@ -65,7 +65,7 @@ class GroupNorm(Op):
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("mean and inverse deviation", 2 * self.num_groups, "float32"),))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return Scratch(evaluation=self.saved(*xs).own)
 
     def torch(self, *xs: Shape) -> Module:

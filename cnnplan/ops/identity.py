@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from cnnplan.ops.base import PASSES, Module, Op, Scratch, Shape
+from cnnplan.ops.base import PASSES, Module, Needs, Op, Scratch, Shape
 
 
 class Identity(Op):
@@ -20,7 +20,7 @@ class Identity(Op):
     def is_view(self, *xs: Shape) -> bool:
         return True
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES
 
     def torch(self, *xs: Shape) -> Module:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape, require_spatial
+from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, require_spatial
 from cnnplan.ops.fields import Epsilon, Flag, Probability
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
@@ -75,7 +75,7 @@ class InstanceNorm(Op):
             own.append(Kept("running statistics of each sample", 2 * c, "float32"))
         return Saved((0,), own=tuple(own))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return Scratch(
             evaluation=tuple(k for k in self.saved(*xs).own if "sample" in k.what) if self.track_running_stats else ()
         )

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import INPUT, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Number
 
 
@@ -35,7 +35,7 @@ class LayerScale(Op):
     def saved(self, *xs: Shape) -> Saved:
         return INPUT
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return Scratch(backward=(Kept("product", xs[0].numel, "activation"),))
 
     def torch(self, *xs: Shape) -> Module:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Epsilon, Flag
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
@@ -70,7 +70,7 @@ class LayerNorm(Op):
     def arranged(self, *xs: Shape) -> str:
         return "" if self.over_all(xs[0]) else "last"
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return Scratch(evaluation=self.saved(*xs).own)
 
     def torch(self, *xs: Shape) -> Module:

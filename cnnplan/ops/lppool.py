@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.ops.avgpool import check_volume
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, plain
 from cnnplan.ops.fields import Flag, Positive, Spatial
 from cnnplan.ops.maxpool import pool_work
 from cnnplan.ops.sliding import maps, pool_formula, slid, slide, sliding_terms
@@ -61,7 +61,7 @@ class LpPool(Op):
         powers = Kept("powers", x.numel, "full")
         return Saved((0,), own=(powers, *(Kept(w, out, "full") for w in ("mean", "sign", "magnitude", "root"))))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         n, out = xs[0].numel, self.output(*xs).numel
         most = Kept("products", max(2 * n - 4 * out, 3 * out - n), "full")
         return Scratch(evaluation=(Kept("powers", max(n, 3 * out), "full"),), backward=(most,))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape, require_spatial
+from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, require_spatial
 from cnnplan.ops.fields import Number, Size
 from cnnplan.ops.window import Sliding, Window
 
@@ -47,7 +47,7 @@ class Lrn(Op):
         own = [Kept("padded squares", padded, "activation"), Kept("base", x.numel, "full")]
         return Saved((0,), own=(*own, Kept("denominator", x.numel, "full")))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         (x,) = xs
         most = max(2 * x.numel, Shape((x.channels + self.size - 1, *x.spatial)).numel)
         squares = Kept("squares", most, "full")

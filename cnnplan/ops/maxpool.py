@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, plain
 from cnnplan.ops.conv import padded_scratch
 from cnnplan.ops.fields import Flag, Padding, Spatial
 from cnnplan.ops.sliding import (
@@ -78,7 +78,7 @@ class MaxPool(Op):
         padded = Shape((x.channels, *(n + w.before + w.after for n, w in zip(x.spatial, windows, strict=True))))
         return Saved(own=(Kept("padded input", padded.numel, "activation"), indices))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return padded_scratch(self.saved(*xs).own, xs[0])
 
     def torch(self, *xs: Shape) -> Module:

@@ -112,7 +112,7 @@ class Elementwise(Merge):
             before = before or needed
         return Saved(tuple(sorted(inputs)), own=tuple(own))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         out = self.output(*xs)
         partial: tuple[Kept, ...] = ()
         if len(xs) > 2 or self.kind == "mean":
@@ -122,10 +122,11 @@ class Elementwise(Merge):
         alike = tuple(i for i, x in enumerate(xs) if x == out)
         passes = alike if self.kind == "add" else alike[:1] if self.kind == "subtract" and alike[:1] == (0,) else ()
         work: tuple[Kept, ...] = ()
+        broadcast = any(needed and x != out for needed, x in zip(needs.inputs, xs, strict=True))
         if self.kind == "maximum":
             masks = Kept("masks", 2 * out.numel, "bool")
-            work = (masks, Kept("masked gradient", out.numel * (2 if len(alike) < len(xs) else 1), "activation"))
-        elif self.kind != "add" and len(alike) < len(xs):
+            work = (masks, Kept("masked gradient", out.numel * (2 if broadcast else 1), "activation"))
+        elif self.kind != "add" and broadcast:
             work = (Kept("product", out.numel, "activation"),)
         kept = self.row.keeps_inputs
         return Scratch(() if kept else partial, partial, work, passes, self.kind == "mean")
@@ -187,7 +188,7 @@ class Concat(Merge):
         start = self.offsets(*xs)[index]
         return tuple(shifted(-start) if i == axis else POINTWISE for i in range(len(xs[0])))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return Scratch(passes=tuple(range(len(xs))))
 
     def offsets(self, *xs: Shape) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from cnnplan.ops.base import (
     Argument,
     Kept,
     Module,
+    Needs,
     Op,
     Saved,
     Scratch,
@@ -75,7 +76,7 @@ class Pad(Op):
     def saved(self, *xs: Shape) -> Saved:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         if self.mode != "circular":
             return NO_SCRATCH
         return Scratch(backward=(Kept("copies", 2 * self.output(*xs).numel, "activation"),))

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import PASSES, Argument, Inline, Op, Scratch, Shape, axes
+from cnnplan.ops.base import PASSES, Argument, Inline, Needs, Op, Scratch, Shape, axes
 from cnnplan.ops.fields import integer, refuse
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
@@ -65,7 +65,7 @@ class Permute(Op):
     def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...]:
         return tuple(strides[axis] for axis in self.axes)
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES
 
     def torch(self, *xs: Shape) -> Inline:

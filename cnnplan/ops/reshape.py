@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import PASSES, Argument, Inline, Module, Op, Scratch, Shape
+from cnnplan.ops.base import PASSES, Argument, Inline, Module, Needs, Op, Scratch, Shape
 from cnnplan.ops.fields import integer, refuse
 from cnnplan.ops.strides import viewed
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
@@ -72,7 +72,7 @@ class Reshape(Op):
     def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...] | None:
         return viewed(xs[0], strides, self.output(*xs))
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES
 
     def torch(self, *xs: Shape) -> Module | Inline:

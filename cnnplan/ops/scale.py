@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import INPUT, Argument, Kept, Module, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import INPUT, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Flag
 from cnnplan.ops.layer_scale import channel_shape
 
@@ -39,7 +39,7 @@ class Scale(Op):
     def saved(self, *xs: Shape) -> Saved:
         return INPUT
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         product = (Kept("product", xs[0].numel, "activation"),)
         summed = product if self.bias else ()
         return Scratch(summed, summed, product)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import NOTHING, PASSES, Argument, Kept, Module, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import NOTHING, PASSES, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Probability
 
 
@@ -28,7 +28,7 @@ class StochasticDepth(Op):
     def passes_by(self, *xs: Shape) -> bool:
         return True
 
-    def scratch(self, *xs: Shape) -> Scratch:
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES if self.p == 0 else Scratch(training=(Kept("draw", 1, "activation"),))
 
     def saved(self, *xs: Shape) -> Saved:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cnnplan.analyses.roofline import total
 from cnnplan.errors import UsageError
-from cnnplan.render.numbers import bar, exact, percent, short
+from cnnplan.render.numbers import bar, exact, percent, seconds, short, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cnnplan.analyses.field import ReceptiveField
+    from cnnplan.analyses.roofline import Pass
     from cnnplan.planning import Plan
     from cnnplan.render.rows import Row
 
@@ -59,6 +61,22 @@ def _estimate(row: Row, plan: Plan) -> str:
 def _coverage(row: Row, plan: Plan) -> str:
     shares = plan.reach.coverage(row.end) if row.end else ()
     return axes([s if s is None else f"{100 * s:.0f} %" for s in shares]) if any(shares) else ""
+
+
+def _bytes(n: int) -> str:
+    return size(n) if n else ""
+
+
+def _saved(row: Row, plan: Plan) -> int:
+    return sum(plan.memory.saved_bytes[node] for node in row.nodes)
+
+
+def _forward(row: Row, plan: Plan) -> Pass:
+    return total([plan.roofline[node].forward for node in row.nodes])
+
+
+def _time(found: Pass) -> str:
+    return seconds(found.seconds) if found.seconds is not None else ""
 
 
 COLUMNS: dict[str, Column] = {
@@ -111,6 +129,49 @@ COLUMNS: dict[str, Column] = {
         "the share of all MACs, drawn",
         lambda row, p: "" if row.opened else bar(row.macs, p.macs, BAR),
         style="cyan",
+    ),
+    "saved": Column(
+        "saved", "bytes that it is the first to keep for the backward pass", lambda row, p: _bytes(_saved(row, p)), True
+    ),
+    "saved_share": Column(
+        "share",
+        "of all saved activations",
+        lambda row, p: percent(_saved(row, p), p.training.saved_activations),
+        True,
+    ),
+    "memory": Column(
+        "",
+        "the share of all saved activations, drawn",
+        lambda row, p: "" if row.opened else bar(_saved(row, p), p.training.saved_activations, BAR),
+        style="cyan",
+    ),
+    "bytes": Column(
+        "bytes", "read and written by the forward pass", lambda row, p: _bytes(_forward(row, p).bytes), True
+    ),
+    "intensity": Column(
+        "FLOP/B",
+        "FLOPs for each byte of the forward pass",
+        lambda row, p: f"{n:.1f}" if (n := _forward(row, p).intensity) is not None else "",
+        True,
+    ),
+    "bound": Column(
+        "bound",
+        "compute or memory: what the forward pass waits for on the device",
+        lambda row, p: _forward(row, p).bound,
+    ),
+    "format": Column(
+        "format",
+        "what its products are computed in",
+        lambda row, p: " ".join(sorted({p.roofline[n].format for n in row.nodes} - {""})),
+    ),
+    "time": Column(
+        "time ≥", "lower bound of the forward pass on the device", lambda row, p: _time(_forward(row, p)), True
+    ),
+    "training_time": Column(
+        "training ≥",
+        "lower bound of the forward and the backward pass",
+        lambda row, p: _time(total([x for n in row.nodes for x in (p.roofline[n].forward, p.roofline[n].backward)])),
+        True,
     ),
 }
 

@@ -51,3 +51,11 @@ def bar(part: int, whole: int, columns: int) -> str:
 def plural(n: int, word: str) -> str:
     """1 error, 2 errors."""
     return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def seconds(n: float) -> str:
+    """1.23 ms, 45.60 µs."""
+    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if n >= unit:
+            return f"{n / unit:.2f} {name}"
+    return f"{n * 1e9:.0f} ns"

@@ -30,6 +30,7 @@ class Row(NamedTuple):
         shared: whether its parameters are another layer's.
         end: its output; of the last copy, and the first where it has several.
         line: where the spec says it.
+        nodes: the layers of all copies.
     """
 
     level: int
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     shared: bool = False
     end: Value | None = None
     line: int = 0
+    nodes: tuple[Node, ...] = ()
 
 
 def rows(plan: Plan, depth: int | None = None) -> list[Row]:
@@ -110,7 +112,8 @@ class _Rows:
         """One row for pieces that are alike, and the rows below it; `factor` copies of all that."""
         first, times = column[0], len(column)
         nodes = first.nodes()
-        work = [self.layers[node.index].work for piece in column for node in piece.nodes()]
+        every = [node for piece in column for node in piece.nodes()]
+        work = [self.layers[node.index].work for node in every]
         last = column[-1].scope  # what is below is that of the last copy, as the row's own output is
         below = list(self.below(last, level, depth, factor * times)) if last else []
         name = first.name if times == 1 else _range(first.name, column[-1].name)
@@ -129,6 +132,7 @@ class _Rows:
             bool(nodes) and all(node.shared_with for node in nodes),
             outputs[0] if outputs else None,
             first.line,
+            tuple(every * factor),
         )
         yield from below
 

@@ -5,6 +5,7 @@
     tensors     parameters and buffers, by name and shape
     counting    shapes and MACs, layer by layer; MACs of the emitted model, by fvcore
     running     the emitted `forward`, the emitted file, gradients
+    memory      what autograd keeps, and the peaks of a training step and of an inference
     fields      what units see, by `probe`
 
 Each check names its oracle. What is known to be wrong with an oracle is worked round and said.
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from cnnplan.errors import UsageError
-from cnnplan.runtime import counting, fields, running
+from cnnplan.runtime import counting, fields, memory, running
 from cnnplan.runtime.build import build
 from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, counted
 from cnnplan.runtime.interpreter import Interpreter
@@ -95,11 +96,26 @@ def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verificati
             running.checked("source", running.SOURCE, ends, lambda: running.source(plan, model, inputs)),
             running.checked("gradients", running.BACKWARD, "", lambda: running.gradients(plan, model, inputs)),
         ]
+        checks += _memory(plan, model, inputs, place)
         if checks[0].verdict == EXACT:
             checks += [fields.field(plan, Interpreter(plan.graph, model.cpu()), probes)]
         else:
             checks += [Check("field", "", "", "left out: shapes differ", LEFT_OUT)]
     return Verification(plan, tuple(checks), tuple(layers), tuple(_notes(plan)))
+
+
+def _memory(plan: Plan, model: nn.Module, inputs: Sequence[Tensor], place: torch.device) -> list[Check]:
+    """Memory under the rules of a CPU; those of a CUDA device are measured by `fit --measure`."""
+    if place.type != "cpu":
+        return [Check("saved", "", "", "left out: counted on a CPU", LEFT_OUT)]
+    try:
+        model.train()
+        return [memory.saved(plan, model, inputs), *memory.peaks(plan, model, inputs)]
+    except (RuntimeError, ValueError) as error:  # a batch norm refuses to train on single values
+        why = str(error).partition(chr(10))[0]
+        return [Check("saved", "", "", f"left out: torch does not train it at batch {BATCH}: {why}", LEFT_OUT)]
+    finally:
+        model.eval()
 
 
 def _device(name: str) -> torch.device:

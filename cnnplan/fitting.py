@@ -1,0 +1,145 @@
+"""Will it fit, on which device, and what to do if not: what `cnnplan fit` answers.
+
+found = fit(plan)
+found.fits, found.largest_batch, found.suggestions
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from cnnplan.analyses.deployment import Deployment, deployment
+from cnnplan.analyses.distributed import STRATEGIES, Fleet, Share, share
+from cnnplan.analyses.fit import Need, Place, Suggestion, largest_batch, need, suggestions
+from cnnplan.analyses.optimizers import OPTIMIZERS
+from cnnplan.analyses.roofline import Pass, step, total
+from cnnplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from cnnplan.planning import Plan
+
+
+class Times(NamedTuple):
+    """The lower bounds of time, with the work and the bytes behind them.
+
+    Attributes:
+        inference: the forward pass.
+        forward, backward, step: the parts of a training step.
+        training: all three.
+    """
+
+    inference: Pass
+    forward: Pass
+    backward: Pass
+    step: Pass
+    training: Pass
+
+
+class Fit(NamedTuple):
+    """Whether a network fits.
+
+    Attributes:
+        plan: of the network.
+        place: the memory there is, and the device.
+        training, inference: what is needed at the plan's batch size.
+        single: what an inference of one sample needs.
+        largest_batch: that fits for sure in training; 0 for none.
+        at, beyond: what is needed in training at the largest batch and at one more.
+        largest_inference: the largest batch of an inference.
+        suggestions: what would need less in training, the most effective first.
+        share: what one of several devices holds; None for one device.
+        times: lower bounds; their seconds are None without a device.
+        deployment: what has to be shipped.
+    """
+
+    plan: Plan
+    place: Place
+    training: Need
+    inference: Need
+    single: Need
+    largest_batch: int
+    at: Need
+    beyond: Need
+    largest_inference: int
+    suggestions: list[Suggestion]
+    share: Share | None
+    times: Times
+    deployment: Deployment
+
+    @property
+    def fits(self) -> bool:
+        """Whether a training step fits even at the upper bound."""
+        return self.training.total.at_most <= self.place.limit
+
+    @property
+    def tight(self) -> bool:
+        """Whether a training step may fit: at the lower bound, not at the upper."""
+        return self.training.total.at_least <= self.place.limit < self.training.total.at_most
+
+    @property
+    def headroom(self) -> int:
+        """Bytes that are left for sure; negative where it does not fit."""
+        return self.place.limit - self.training.total.at_most
+
+
+def fit(plan: Plan, *, memory: int | None = None, devices: int = 1, strategy: str = "ddp") -> Fit:
+    """Hold a plan against the memory of its device.
+
+    Args:
+        memory: bytes, instead of the device's.
+        devices: how many devices share the work, each with the plan's batch.
+        strategy: "ddp" or "fsdp".
+
+    Raises:
+        UsageError: neither a device nor an amount of memory is named, or a number is not positive.
+    """
+    from cnnplan.diagnostics import suggest
+
+    device = plan.conditions.device
+    if memory is None and device is None and plan.conditions.target != "cpu":
+        raise UsageError(
+            "which device? name one with --target, such as --target a100-80gb (`cnnplan devices` lists them), "
+            "or its memory, such as --memory 16GiB"
+        )
+    if memory is not None and memory < 1:
+        raise UsageError(f"memory is a number of bytes ≥ 1, not {memory}")
+    if type(devices) is not int or devices < 1:
+        raise UsageError(f"devices is an integer ≥ 1, not {devices!r}")
+    if strategy not in STRATEGIES:
+        raise UsageError(f"there is no strategy '{strategy}'; {suggest(strategy, STRATEGIES)}")
+    limit = memory or (device.memory if device else machine_memory())
+    fleet = Fleet(devices, strategy) if devices > 1 else None
+    place = Place(limit, device, fleet)
+    found, at, beyond = largest_batch(plan.memory, place)
+    return Fit(
+        plan=plan,
+        place=place,
+        training=need(plan.memory, place),
+        inference=need(plan.memory, place, training=False),
+        single=need(plan.memory, place, training=False, batch=1),
+        largest_batch=found,
+        at=at,
+        beyond=beyond,
+        largest_inference=largest_batch(plan.memory, place, training=False)[0],
+        suggestions=suggestions(plan.memory, place),
+        share=share(plan.memory, fleet) if fleet else None,
+        times=times(plan),
+        deployment=deployment(plan.graph),
+    )
+
+
+def times(plan: Plan) -> Times:
+    """The lower bounds of an inference and of a training step on the plan's device."""
+    device = plan.conditions.device
+    roofs = plan.roofline.values()
+    forward, backward = total([r.forward for r in roofs]), total([r.backward for r in roofs])
+    states = OPTIMIZERS[plan.conditions.optimizer].states
+    update = step(plan.trainable_parameters, states, plan.memory.setting.precision.parameter, device)
+    inference = total([r.forward for r in plan.inference_roofline.values()])
+    return Times(inference, forward, backward, update, total([forward, backward, update]))
+
+
+def machine_memory() -> int:
+    """The memory of this machine, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 34
