@@ -17,15 +17,16 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnplan.errors import ShapeError
+from cnnplan.ops.base import Needs
 from cnnplan.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from cnnplan.ops.base import Op, Shape
+    from cnnplan.ops.base import Op, Saved, Shape
 
 BATCH = 2
-_BYTES = {"float32": 4, "int64": 8, "activation": 4, "mask": 4}
+_BYTES = {"float32": 4, "int64": 8, "activation": 4, "full": 4, "mask": 4, "bool": 1}
 
 
 def agrees_with_torch(op: Op, *shapes: Shape) -> bool:
@@ -86,8 +87,25 @@ def _compare_results(op: Op, shapes: Sequence[Shape], expected: Sequence[Shape],
 
 
 def _compare_saved(op: Op, shapes: Sequence[Shape], runner: Runner) -> None:
-    """What autograd packs for the backward pass, storage by storage."""
-    xs = [x.requires_grad_() for x in _random(shapes)]
+    """What autograd packs for the backward pass, storage by storage: all of it, with inputs or parameters left out."""
+    read = len(shapes) - op.refers * (len(shapes) > 1)
+    every = Needs((True,) * read, bool(op.parameters(*shapes)))
+    _compare_kept(op, shapes, runner, every, op.saved(*shapes))
+    some = [every._replace(parameters=False), every._replace(inputs=(False,) * read)]
+    some += [Needs(tuple(i != j for j in range(read)), every.parameters) for i in range(read) if read > 1]
+    for needs in dict.fromkeys(some):
+        if needs != every:
+            _compare_kept(op, shapes, runner, needs, op.kept(needs, *shapes))
+    for parameter in runner.parameters():
+        parameter.requires_grad_(True)
+
+
+def _compare_kept(op: Op, shapes: Sequence[Shape], runner: Runner, needs: Needs, declared: Saved) -> None:
+    xs = _random(shapes)
+    for x, needed in zip(xs, needs.inputs, strict=False):
+        x.requires_grad_(needed)
+    for parameter in runner.parameters():
+        parameter.requires_grad_(needs.parameters)
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -98,13 +116,12 @@ def _compare_saved(op: Op, shapes: Sequence[Shape], runner: Runner) -> None:
         ys = _tuple(runner.train()(*xs))
     for tensor in itertools.chain(runner.parameters(), runner.buffers()):
         kept.pop(tensor.untyped_storage().data_ptr(), None)
-    declared = op.saved(*shapes)
     inputs = tuple(i for i, x in enumerate(xs) if kept.pop(x.untyped_storage().data_ptr(), None) is not None)
     output = any([kept.pop(y.untyped_storage().data_ptr(), None) is not None for y in ys])  # noqa: C419 - pops all
     own = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     planned = sum(k.elements * _BYTES[k.dtype] * (BATCH if k.per_sample else 1) for k in declared.own)
     found = inputs, output and not op.is_view(*shapes), own
-    assert found == (declared.inputs, declared.output, planned), ("saved", found, declared, planned)
+    assert found == (declared.inputs, declared.output, planned), ("saved", needs, found, declared, planned)
 
 
 Place: TypeAlias = "tuple[Collection[int], ...]"

@@ -24,11 +24,13 @@ class Chip(NamedTuple):
     bottlerocket-os/bottlerocket#3873 and others, and agree with the whitepapers where there is one. The data rate
     is twice the memory clock, the Orin's the 6400 MT/s of LPDDR5 in its technical brief. What the tensor
     cores of a multiprocessor do in a clock: NVIDIA's whitepapers of Volta, Turing, GA100, GA102, Ada and
-    Hopper; the Orin's are taken to be the GA100's, which its INT8 rate of 4096 confirms. Hopper's tensor
-    cores have a boost clock of their own, 1830 MHz: H100 whitepaper V1.04, table 3.
+    Hopper; the Orin's are taken to be the GA100's, which its INT8 rate confirms. Hopper's tensor cores have a
+    boost clock of their own, 1830 MHz: H100 whitepaper V1.04, table 3. Totals of nvidia-smi: GitHub
+    NVIDIA/cuda-samples#311, modal-labs/modal-client#2797, noonghunna/club-3090#390, thamada/gls and others.
 
     Attributes:
         gb: the nominal size of the memory.
+        total: MiB that nvidia-smi gives; the Orin has none and its nominal size.
         sms: multiprocessors.
         cores: FP32 cores of them all.
         mhz: boost clock.
@@ -41,6 +43,7 @@ class Chip(NamedTuple):
     """
 
     gb: int
+    total: int
     sms: int
     cores: int
     mhz: int
@@ -53,17 +56,17 @@ class Chip(NamedTuple):
 
 
 CHIPS = {
-    "h200": Chip(141, 132, 16896, 1980, 1830, 4096, 6144, 6.402, 60, "9.0"),
-    "h100": Chip(80, 132, 16896, 1980, 1830, 4096, 5120, 5.238, 50, "9.0"),
-    "a100-80gb": Chip(80, 108, 6912, 1410, 1410, 2048, 5120, 3.186, 40, "8.0"),
-    "a100-40gb": Chip(40, 108, 6912, 1410, 1410, 2048, 5120, 2.430, 40, "8.0"),
-    "l4": Chip(24, 58, 7424, 2040, 2040, 1024, 192, 12.502, 48, "8.9"),
-    "t4": Chip(16, 40, 2560, 1590, 1590, 1024, 256, 10.002, 4, "7.5"),
-    "rtx4090": Chip(24, 128, 16384, 2520, 2520, 512, 384, 21.002, 72, "8.9"),
-    "rtx3090": Chip(24, 82, 10496, 1695, 1695, 512, 384, 19.502, 6, "8.6"),
-    "v100-32gb": Chip(32, 80, 5120, 1530, 1530, 1024, 4096, 1.754, 6, "7.0"),
-    "v100-16gb": Chip(16, 80, 5120, 1530, 1530, 1024, 4096, 1.754, 6, "7.0"),
-    "orin": Chip(64, 16, 2048, 1300, 1300, 2048, 256, 6.400, 4, "8.7"),
+    "h200": Chip(141, 143771, 132, 16896, 1980, 1830, 4096, 6144, 6.402, 60, "9.0"),
+    "h100": Chip(80, 81559, 132, 16896, 1980, 1830, 4096, 5120, 5.238, 50, "9.0"),
+    "a100-80gb": Chip(80, 81920, 108, 6912, 1410, 1410, 2048, 5120, 3.186, 40, "8.0"),
+    "a100-40gb": Chip(40, 40960, 108, 6912, 1410, 1410, 2048, 5120, 2.430, 40, "8.0"),
+    "l4": Chip(24, 23034, 58, 7424, 2040, 2040, 1024, 192, 12.502, 48, "8.9"),
+    "t4": Chip(16, 15360, 40, 2560, 1590, 1590, 1024, 256, 10.002, 4, "7.5"),
+    "rtx4090": Chip(24, 24564, 128, 16384, 2520, 2520, 512, 384, 21.002, 72, "8.9"),
+    "rtx3090": Chip(24, 24576, 82, 10496, 1695, 1695, 512, 384, 19.502, 6, "8.6"),
+    "v100-32gb": Chip(32, 32768, 80, 5120, 1530, 1530, 1024, 4096, 1.754, 6, "7.0"),
+    "v100-16gb": Chip(16, 16384, 80, 5120, 1530, 1530, 1024, 4096, 1.754, 6, "7.0"),
+    "orin": Chip(64, 65536, 16, 2048, 1300, 1300, 2048, 256, 6.400, 4, "8.7"),
 }
 
 # NVIDIA gives 4.8 TB/s; at the clock that CUDA reports the bus would do 4.92
@@ -106,8 +109,7 @@ def test_figures_are_of_sane_size(key: str) -> None:
     assert 1e11 <= device["bandwidth"] <= 1e13
     assert all(1e12 <= device[field] <= 2e15 for field in FORMATS if device[field] is not None)
     assert device["l2"] < device["memory"] / 100
-    # CUDA keeps a part of binary gigabytes back; an H200 has 144, of which 141 are promised
-    assert 0.9 * CHIPS[key].gb * 1e9 < device["memory"] < CHIPS[key].gb * 1024**3
+    assert 0.955 * CHIPS[key].total * MIB < device["memory"] < CHIPS[key].total * MIB
     assert f"{CHIPS[key].gb} GB" in device["name"]
 
 

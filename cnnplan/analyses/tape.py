@@ -99,6 +99,7 @@ class Tape:
         places: where each event happens.
         kept: for each layer, the storages that it is the first to keep for the backward pass.
         outputs: the storages of the network's outputs.
+        recomputed: how many parts of the network are recomputed in the backward pass.
         block: sizes are rounded up to a multiple of this.
     """
 
@@ -108,6 +109,7 @@ class Tape:
         self.places: list[Place] = []
         self.kept: dict[Node, list[int]] = {}
         self.outputs: set[int] = set()
+        self.recomputed = 0
         self.block = block
         self.place = Place("start", None)
         self._refs: list[int] = []
@@ -216,6 +218,7 @@ class Recorder:
         self.tensors = facts.tensors
         self.at: dict[Value, int] = {}
         self.saved: dict[Node, list[int]] = {}
+        self.entered: dict[int, dict[Value, int]] = {}
         self.needed: dict[Value, bool] = dict.fromkeys(facts.graph.inputs, False)
         self.needs: dict[Node, Needs] = {}
         self.copies: dict[str, list[int]] = {}  # of weights, cast by autocast
@@ -318,7 +321,7 @@ class Recorder:
             tape.place = Place(phase, node)
             saved, parts, scratch, view, passes = self.rules(node)
             segment = self.segments.get(node) if phase == "forward" and training else None
-            if segment is not None and node is segment[0] and any(self.needs[n].any for n in segment):
+            if segment is not None and node is segment[0] and any(map(self.packs, segment)):
                 self.enter(segment, at)
             sources = [at[v] for v in node.inputs]
             cast = self.widths.casts.get(node, ())
@@ -374,54 +377,51 @@ class Recorder:
             self._first.update(new)
             self.tape.kept.setdefault(node, []).extend(new)
 
+    def packs(self, node: Node) -> bool:
+        """Whether autograd would keep anything of a layer, be it a parameter."""
+        saved = self.rules(node).saved
+        return self.needs[node].any and bool(saved.inputs or saved.output or saved.own or self.tensors[node])
+
     def enter(self, segment: Sequence[Node], at: Mapping[Value, int]) -> None:
         """Keep what a recomputed part of the network reads."""
         made = {v for node in segment for v in node.outputs}
         read = dict.fromkeys(v for node in segment for v in (*node.inputs, *([node.like] if node.like else [])))
-        held = [self.tape.hold(at[v]) for v in read if v not in made]
-        self.saved.setdefault(segment[0], []).extend(held)
-        self.first(segment[0], held)
+        held = {v: self.tape.hold(at[v]) for v in read if v not in made}
+        self.entered[id(segment)] = held
+        self.tape.recomputed += 1
+        self.first(segment[0], list(held.values()))
 
     # -------------------------------------------------------------- backward
 
     def backward(self, gradients: dict[Value, int]) -> None:
         """Layers in reverse: gradients in, gradients out, and what was kept is let go."""
-        recomputed: dict[int, dict[Value, int]] = {}
-        done: dict[str, int] = {}
-        inputs: dict[int, list[int]] = {}
+        done: set[str] = set()
+        recomputed: set[int] = set()
         for node in reversed(self.graph.nodes):
-            if not self.needs[node].any or not any(v in gradients for v in node.outputs):
-                continue
-            segment = self.segments.get(node)
-            if segment is not None and id(segment) not in recomputed:
-                self.tape.place = Place("recompute", node)
-                inputs[id(segment)] = self.saved.pop(segment[0], [])
-                recomputed[id(segment)] = self.recompute(segment, inputs[id(segment)])
-            self.tape.place = Place("backward", node)
-            self.step_back(node, gradients, done)
-            if segment is not None and node is segment[0]:
-                for number in inputs[id(segment)]:
+            segment = self.segments.get(node, ())
+            held = self.entered.get(id(segment))
+            if self.needs[node].any and any(v in gradients for v in node.outputs):
+                if held is not None and id(segment) not in recomputed:
+                    recomputed.add(id(segment))
+                    self.recompute(segment, held)
+                self.tape.place = Place("backward", node)
+                self.step_back(node, gradients, done)
+            if held is not None and node is segment[0]:
+                for number in held.values():
                     self.tape.drop(number)
         for number in gradients.values():
             self.tape.drop(number)
 
-    def recompute(self, segment: Sequence[Node], held: Sequence[int]) -> dict[Value, int]:
+    def recompute(self, segment: Sequence[Node], held: Mapping[Value, int]) -> None:
         """The forward pass of a part of the network once more, now keeping what its backward pass needs."""
-        made = {v for node in segment for v in node.outputs}
-        read = [
-            v
-            for v in dict.fromkeys(v for node in segment for v in (*node.inputs, *([node.like] if node.like else [])))
-            if v not in made
-        ]
-        at = {v: self.tape.hold(n) for v, n in zip(read, held, strict=True)}
+        at = {v: self.tape.hold(n) for v, n in held.items()}
         last: dict[Value, int] = {}
         for node in segment:
             last.update(dict.fromkeys(node.outputs, node.index))
             last.update(dict.fromkeys((*node.inputs, *([node.like] if node.like else [])), node.index))
         self.forward(segment, at, last, "recompute", training=True)
-        return at
 
-    def step_back(self, node: Node, gradients: dict[Value, int], done: dict[str, int]) -> None:
+    def step_back(self, node: Node, gradients: dict[Value, int], done: set[str]) -> None:
         """The backward pass of one layer."""
         tape, values = self.tape, self.widths.values
         needs, scratch = self.needs[node], self.rules(node).scratch
@@ -455,7 +455,7 @@ class Recorder:
                 number = tape.alloc(0, n * width, "gradients")
                 if again:
                     brief.append(number)
-            done[node.path] = 1
+            done.add(node.path)
         for number in (*self.saved.pop(node, ()), *entering, *brief):
             tape.drop(number)
         for value, number in leaving:
