@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from cnnplan.devices import CPU, CUDA
 from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 DTYPES: Final = ("float32", "float16", "bfloat16")
 IMPLEMENTATIONS: Final = ("foreach", "fused", "forloop")
-CPU: Final = "cpu"
-CUDA: Final = "cuda"
 
 
 class Conditions(NamedTuple):

@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 from cnnplan.errors import UsageError
 
 CPU: Final = "cpu"
+CUDA: Final = "cuda"
+"""Any CUDA device."""
 
 
 class Device(NamedTuple):
@@ -76,4 +78,4 @@ def device(name: str) -> Device:
     if key and len(alike) == 1:
         return known[alike[0]]
     help = f"did you mean {' or '.join(alike)}?" if key and alike else suggest(key, [*known, CPU], limit=20)
-    raise UsageError(f"there is no device '{name}'; {help}; `cnnplan devices` lists them")
+    raise UsageError(f"there is no device '{name}'; {help} (`cnnplan devices` lists them all)")

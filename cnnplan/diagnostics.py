@@ -47,6 +47,7 @@ CODES: dict[str, Code] = {
     "R401": Code("dead-layer", WARNING, "a layer's output reaches no output of the network"),
     "R409": Code("dropped-branch", INFO, "a branch that has layers is removed by its `if`"),
     "P709": Code("budget-exceeded", ERROR, "the architecture breaks its own budget"),
+    "P710": Code("exceeds-device-memory", ERROR, "a training step needs more memory than its device has"),
     "Y901": Code("unknown-key", ERROR, "a key that the language does not know here"),
     "Y902": Code("duplicate-key", ERROR, "a key given twice in one mapping"),
     "Y907": Code("missing-version", ERROR, "`cnnplan: 1` is missing or names another version"),

@@ -226,6 +226,20 @@ class Memory:
             found[node] = sum(tape.storages[n - 1].per_sample * batch + tape.storages[n - 1].constant for n in numbers)
         return found
 
+    def keeps(self, node: Node) -> list[tuple[str, int, bool]]:
+        """What autograd keeps of a layer: what it is, its bytes, and whether the layer is the first to keep it."""
+        batch, tape = self.conditions.batch, self.tape
+        mine = set(tape.kept.get(node, ()))
+        found = []
+        for what, number in tape.named.get(node, ()):
+            storage = tape.storages[number - 1]
+            found.append((what, storage.per_sample * batch + storage.constant, number in mine))
+        return found
+
+    def runs_in_place(self, node: Node) -> bool:
+        """Whether a layer overwrites its input."""
+        return node in self._facts.rewritten
+
 
 _PARTS = ("parameters", "buffers", "optimizer_state", "average", "input", "target", "loss")
 

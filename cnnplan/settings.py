@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from cnnplan.arguments import build
 from cnnplan.diagnostics import Report, suggest
+from cnnplan.errors import UsageError
 from cnnplan.expressions import Names
 from cnnplan.grammar import expression_error
 from cnnplan.ops.fields import Flag, Natural, Positive, Probability, Size, number, refuse
@@ -90,13 +91,31 @@ class Budget(Setting):
     receptive_field: BudgetLimit | None = Field(None, description="receptive field of the last map, in input units")
 
 
+def _device(value: object) -> str:
+    """A device that is known."""
+    from cnnplan.devices import CPU, CUDA, device
+
+    if not isinstance(value, str) or not value:
+        raise refuse("a device such as a100-80gb, or cpu,", value)
+    if value in (CPU, CUDA):
+        return value
+    try:
+        return device(value).key
+    except UsageError as error:
+        raise PydanticCustomError("value", str(error)) from None
+
+
 class Target(Setting):
     """What the author plans for."""
 
-    device: str | None = Field(None, description="a device")
+    device: Annotated[str, PlainValidator(_device), WithJsonSchema({"type": "string"})] | None = Field(
+        None, description="a device of `cnnplan devices`, or cpu"
+    )
     batch: Size | None = Field(None, description="batch size")
     dtype: Literal["float32", "float16", "bfloat16"] | None = Field(None, description="precision")
-    optimizer: Literal["sgd", "momentum", "adam", "adamw"] | None = Field(None, description="optimizer")
+    optimizer: Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"] | None = Field(
+        None, description="optimizer"
+    )
 
 
 class Lint(Setting):

@@ -98,6 +98,7 @@ class Tape:
         events: their numbers, from 1; negative where one is freed.
         places: where each event happens.
         kept: for each layer, the storages that it is the first to keep for the backward pass.
+        named: for each layer, what it keeps and in which storage.
         outputs: the storages of the network's outputs.
         recomputed: how many parts of the network are recomputed in the backward pass.
         block: sizes are rounded up to a multiple of this.
@@ -108,6 +109,7 @@ class Tape:
         self.events: list[int] = []
         self.places: list[Place] = []
         self.kept: dict[Node, list[int]] = {}
+        self.named: dict[Node, list[tuple[str, int]]] = {}
         self.outputs: set[int] = set()
         self.recomputed = 0
         self.block = block
@@ -348,6 +350,10 @@ class Recorder:
                 held += [tape.hold(at[v]) for v in node.outputs] if kept.output else []
                 self.saved[node] = [*own, *held, *weights]
                 if phase == "forward":
+                    names = [k.what for k in kept.own]
+                    names += [f"its input {node.inputs[i].name}" for i in kept.inputs]
+                    names += ["its output"] * (len(held) - len(kept.inputs))
+                    tape.named[node] = list(zip(names, [*own, *held], strict=True))
                     self.first(node, [*own, *held])
             elif own or weights:
                 for number in (*own, *weights):

@@ -13,7 +13,7 @@ from cnnplan.diagnostics import printable
 from cnnplan.emit import emit
 from cnnplan.ops.base import AXES
 from cnnplan.render.columns import axes
-from cnnplan.render.numbers import percent, plural
+from cnnplan.render.numbers import percent, plural, size
 from cnnplan.render.rows import described
 from cnnplan.render.styled import Styled
 
@@ -37,6 +37,7 @@ def page(layer: Layer, plan: Plan, width: int) -> Styled:
     _where(out, layer, plan, width)
     _neighbours(out, layer, plan, width)
     _numbers(out, layer, plan, width)
+    _memory(out, layer, plan, width)
     _field(out, layer, plan, width)
     return out
 
@@ -153,6 +154,22 @@ def _number(out: Styled, line: Line, share: str, width: int) -> None:
         _entry(out, "", line.formula, width, "dim")
         if line.values and line.values not in (line.formula, str(line.result)):
             _entry(out, "", f"{line.values} = {line.result:,}", width)
+
+
+def _memory(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
+    memory, node = plan.memory, layer.node
+    if node.checkpoint:
+        _entry(out, "keeps", f"{size(layer.saved_bytes)}; the rest is recomputed", width, "bold")
+    else:
+        kept = memory.keeps(node)
+        whole = f"{size(layer.saved_bytes)} more" if layer.saved_bytes else "nothing more" if kept else "nothing"
+        batch = f" for the backward pass, batch {plan.batch:,}"
+        _entry(out, "keeps", f"{whole}{batch}", width, "bold")
+        for what, n, first in kept:
+            _entry(out, "", f"{what}: {size(n)}{'' if first else ', kept anyway'}", width)
+    if memory.runs_in_place(node):
+        _entry(out, "in place", "it overwrites its input, which nobody else reads or keeps", width)
+    out.add("\n")
 
 
 def _field(out: Styled, layer: Layer, plan: Plan, width: int) -> None:

@@ -288,6 +288,8 @@ def explained(found: Layer, plan: Plan) -> dict[str, Any]:
         "layer": layer(found),
         "numbers": [line._asdict() for line in explanation(found)],
         "tensors": {name: list(shape) for name, shape in found.work.tensors.items()},
+        "keeps": [{"what": what, "bytes": n, "first": first} for what, n, first in plan.memory.keeps(found.node)],
+        "in_place": plan.memory.runs_in_place(found.node),
         "source_line": emit(plan.graph).line(found.node),
     }
 

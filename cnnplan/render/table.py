@@ -97,6 +97,16 @@ def totals(plan: Plan, width: int) -> Styled:
             out.add(f"{n:>{wide},}", "bold")
             room = width - wide - 14
             out.add(f"  {meaning if len(meaning) <= room else shorten(meaning, room, placeholder=' …')}\n", "dim")
+    it, training, inference = plan.conditions, plan.training, plan.inference
+    dtype = "" if it.dtype == "float32" else f", {it.dtype}"
+    for word, n, meaning in (
+        ("training", training.peak, f"peak at batch {it.batch:,}{dtype}, {it.optimizer}: {training.peak_at}"),
+        ("inference", inference.peak, f"peak at batch {it.batch:,}{dtype}"),
+    ):
+        out.add(f"{word:<10}  ")
+        out.add(f"{size(n):>{wide}}", "bold")
+        room = width - max(wide, len(size(n))) - 14
+        out.add(f"  {meaning if len(meaning) <= room else shorten(meaning, room, placeholder=' …')}\n", "dim")
     out.add("\n")
     return out
 

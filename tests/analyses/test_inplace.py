@@ -193,10 +193,7 @@ def test_small_networks_compute_the_same(name: str) -> None:
 
 
 @given(networks())
-@settings(
-    max_examples=12,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])
 def test_random_networks_compute_the_same(spec: Spec) -> None:
     unchanged(spec)
 

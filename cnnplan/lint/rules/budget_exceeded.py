@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cnnplan.lint.base import Finding, Rule
-from cnnplan.render.numbers import percent
+from cnnplan.render.numbers import percent, size
 from cnnplan.source import Mapping
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class BudgetExceeded(Rule):
             return
         if budget.receptive_field:
             yield from self.field(plan, budget.receptive_field, node.entries["receptive_field"][1])
+        if budget.training_memory:
+            yield from self.memory(plan, budget.training_memory, node.entries["training_memory"][1])
         for name in ("parameters", "macs"):
             limit = getattr(budget, name)
             if limit is None:
@@ -64,6 +66,26 @@ class BudgetExceeded(Rule):
             if limit.at_least is not None and found < limit.at_least:
                 message = f"{found:,} {_words[name]} are below the budget's {limit.at_least:,}"
                 yield Finding(message, node.entries[name][1])
+
+    @staticmethod
+    def memory(plan: Plan, limit: Limit, node: TextNode) -> Iterator[Finding]:
+        """The peak of a training step, at the budget's batch size or the plan's."""
+        batch = limit.batch or plan.batch
+        found = plan.memory.played(batch).peak
+        said = f"a training step at batch {batch:,} needs {size(found)},"
+        if limit.at_most is not None and found > limit.at_most:
+            memory = plan.memory.under(plan.conditions._replace(batch=batch))
+            heaviest = max(plan.layers, key=lambda layer: memory.saved_bytes[layer.node])
+            kept = memory.saved_bytes[heaviest.node]
+            help = (
+                f"'{heaviest.name}' (line {heaviest.line}) keeps most for the backward pass: {size(kept)}, "
+                f"{percent(kept, memory.training.saved_activations)} of all"
+                if kept
+                else "parameters, gradients and the optimizer's state weigh most"
+            )
+            yield Finding(f"{said} more than the budget of {size(limit.at_most)}", node, heaviest.name, help=help)
+        if limit.at_least is not None and found < limit.at_least:
+            yield Finding(f"{said} less than the budget's {size(limit.at_least)}", node)
 
     @staticmethod
     def field(plan: Plan, limit: Limit, node: TextNode) -> Iterator[Finding]:
