@@ -7,6 +7,7 @@ plan = cnnplan.plan("specs/vgg16.yaml")      # a path, a text or a dict; without
 plan.parameters, plan.macs, plan.layers[3].output
 model = cnnplan.build("specs/vgg16.yaml")    # torch.nn.Module, from the source `cnnplan build` writes
 cnnplan.verify("specs/vgg16.yaml").passed    # every number held against torch
+cnnplan.fit("specs/vgg16.yaml", target="t4")  # memory against a device's; without torch
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnplan.api import build, verify
     from cnnplan.errors import CnnplanError, ExpressionError, ShapeError, SpecError, UsageError
+    from cnnplan.fitting import Fit, fit
     from cnnplan.planning import Layer, Plan, plan
     from cnnplan.version import __version__
 
 __all__ = [
     "CnnplanError",
     "ExpressionError",
+    "Fit",
     "Layer",
     "Plan",
     "ShapeError",
@@ -29,6 +32,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "build",
+    "fit",
     "plan",
     "verify",
 ]
@@ -36,6 +40,8 @@ __all__ = [
 _HOMES = {
     "build": "api",
     "verify": "api",
+    "fit": "fitting",
+    "Fit": "fitting",
     "plan": "planning",
     "Plan": "planning",
     "Layer": "planning",

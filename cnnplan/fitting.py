@@ -7,17 +7,21 @@ found.fits, found.largest_batch, found.suggestions
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnplan.analyses.deployment import Deployment, deployment
 from cnnplan.analyses.distributed import STRATEGIES, Fleet, Share, share
 from cnnplan.analyses.fit import Need, Place, Suggestion, largest_batch, need, suggestions
 from cnnplan.analyses.optimizers import OPTIMIZERS
 from cnnplan.analyses.roofline import Pass, step, total
+from cnnplan.diagnostics import suggest
 from cnnplan.errors import UsageError
+from cnnplan.planning import Plan
+from cnnplan.planning import plan as make_plan
 
 if TYPE_CHECKING:
-    from cnnplan.planning import Plan
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 class Times(NamedTuple):
@@ -83,32 +87,43 @@ class Fit(NamedTuple):
         return self.place.limit - self.training.total.at_most
 
 
-def fit(plan: Plan, *, memory: int | None = None, devices: int = 1, strategy: str = "ddp") -> Fit:
-    """Hold a plan against the memory of its device.
+def fit(
+    spec: str | Path | Mapping[str, Any] | Plan,
+    *,
+    memory: int | str | None = None,
+    devices: int = 1,
+    strategy: str = "ddp",
+    **conditions: Any,
+) -> Fit:
+    """Hold a network against the memory of a device.
 
     Args:
-        memory: bytes, instead of the device's.
+        spec: a plan, or what `cnnplan.plan` takes.
+        memory: bytes, or a text such as "16GiB", instead of the device's own.
         devices: how many devices share the work, each with the plan's batch.
         strategy: "ddp" or "fsdp".
+        conditions: further arguments of `cnnplan.plan`: target, batch, dtype, optimizer …
 
     Raises:
-        UsageError: neither a device nor an amount of memory is named, or a number is not positive.
+        SpecError: the spec is not valid.
+        UsageError: neither a device nor an amount of memory is named, or an argument does not fit.
     """
-    from cnnplan.diagnostics import suggest
+    if isinstance(spec, Plan) and conditions:
+        raise UsageError(f"a plan has its conditions: give {', '.join(conditions)} to `plan`")
+    plan = spec if isinstance(spec, Plan) else make_plan(spec, **conditions)
 
     device = plan.conditions.device
-    if memory is None and device is None and plan.conditions.target != "cpu":
+    amount = None if memory is None else amount_of(memory)
+    if amount is None and device is None and plan.conditions.target != "cpu":
         raise UsageError(
             "which device? name one with --target, such as --target a100-80gb (`cnnplan devices` lists them), "
             "or its memory, such as --memory 16GiB"
         )
-    if memory is not None and memory < 1:
-        raise UsageError(f"memory is a number of bytes ≥ 1, not {memory}")
     if type(devices) is not int or devices < 1:
         raise UsageError(f"devices is an integer ≥ 1, not {devices!r}")
     if strategy not in STRATEGIES:
         raise UsageError(f"there is no strategy '{strategy}'; {suggest(strategy, STRATEGIES)}")
-    limit = memory or (device.memory if device else machine_memory())
+    limit = amount or (device.memory if device else machine_memory())
     fleet = Fleet(devices, strategy) if devices > 1 else None
     place = Place(limit, device, fleet)
     found, at, beyond = largest_batch(plan.memory, place)
@@ -127,6 +142,25 @@ def fit(plan: Plan, *, memory: int | None = None, devices: int = 1, strategy: st
         times=times(plan),
         deployment=deployment(plan.graph),
     )
+
+
+def amount_of(memory: int | str) -> int:
+    """An amount of memory in bytes.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from pydantic_core import PydanticCustomError
+
+    from cnnplan.settings import quantity
+
+    try:
+        found = quantity(memory)
+    except PydanticCustomError:
+        found = 0
+    if found < 1:
+        raise UsageError(f"memory is an amount such as 16GiB or 24GB, not '{memory}'")
+    return found
 
 
 def times(plan: Plan) -> Times:

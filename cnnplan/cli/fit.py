@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from cnnplan.cli import common
-from cnnplan.errors import UsageError
 
 
 class Format(StrEnum):
@@ -70,8 +69,7 @@ def command(
         "target": target,
     }
     plan = common.planned(spec, set_, input_size, stdin_filename, color, wanted)
-    limit = None if memory is None else _bytes(memory)
-    found = fit(plan, memory=limit, devices=devices, strategy=strategy.value)
+    found = fit(plan, memory=memory, devices=devices, strategy=strategy.value)
     measured = None
     if measure:
         from cnnplan.api import missing_torch
@@ -91,18 +89,3 @@ def command(
         text = page(found, measured, common.columns(), roofline=roofline)
         common.deliver(common.printed(text, color, output is not None), output)
     raise typer.Exit(int(not found.fits))
-
-
-def _bytes(text: str) -> int:
-    """`--memory 16GiB` in bytes."""
-    from pydantic_core import PydanticCustomError
-
-    from cnnplan.settings import quantity
-
-    try:
-        found = quantity(text)
-    except PydanticCustomError:
-        found = 0
-    if found < 1:
-        raise UsageError(f"--memory takes an amount such as 16GiB or 24GB, not '{text}'")
-    return found

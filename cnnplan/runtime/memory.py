@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cnnplan.planning import Plan
 
 SAVED = "saved_tensors_hooks"
-ALIVE = "storages alive behind the forward pass"
-PEAK = "storages counted operation by operation"
+ALIVE = "live storages"
+PEAK = "counted storages"
 BELOW, ABOVE = 0.02, 0.05
 SLACK = 1 << 16
 """Bytes by which small peaks may be off: what is alive for the length of one operation."""

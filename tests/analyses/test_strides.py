@@ -111,7 +111,6 @@ def judged(text: str, batch: int = 2) -> tuple[set[str], set[str]]:
     return {node.name for node in copying(graph)}, found
 
 
-FLAT = "- flatten"
 # the layers in front of a flatten or a reshape, which copies or does not
 NETWORKS = {
     "contiguous": ("", False),
@@ -145,7 +144,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_flatten_copies(name: str) -> None:
     layers, copies = NETWORKS[name]
-    text = net(f"- identity\n{layers}\n{FLAT}", head="cnnplan: 1\nname: net\ninput: [3, 4, 5]\n")
+    text = net(f"- identity\n{layers}\n- flatten", head="cnnplan: 1\nname: net\ninput: [3, 4, 5]\n")
     planned, found = judged(text)
     assert planned == found == ({"flatten1"} if copies else set())
 
@@ -158,26 +157,84 @@ def test_a_reshape_may_be_a_view_where_a_flatten_copies() -> None:
 
 
 CONVOLUTION = "conv: {out_channels: 4, kernel_size: 3, padding: 1}"
-STEPS = (
-    *("permute: [1, 2, 0]", "permute: [2, 0, 1]", "permute: [0, 2, 1]", "permute: [1, 0, 2]", "permute: [2, 1, 0]"),
-    *("slice: {start: 1}", "slice: {axis: 1, stop: -1}", "slice: {axis: 2, start: 1}", "crop: 3", "identity"),
-    *("tanh", "gelu", "scale", "dropout: 0.5", "stochastic_depth: 0.5"),
-    *("layernorm: channels", "layernorm", "batchnorm", "groupnorm: 1", "prelu", "relu", "hardtanh", "leaky_relu"),
-    *(CONVOLUTION, "maxpool: {kernel_size: 2, stride: 1}", "avgpool: {kernel_size: 2, stride: 1}", "pad: 1"),
-    *("upsample: 2", "adaptive_avgpool: 4", "channel_shuffle: 1", "lrn: 2", "pixel_shuffle: 1", "layer_scale"),
-    *("reshape: [2, -1, 2]", "reshape: [-1, 4, 3]", "instancenorm", "add: {a: [tanh], b: []}", "abs"),
-    *("concat: {a: [tanh], b: []}", "multiply: {a: [sigmoid], b: []}", "mean: {a: [tanh], b: [], c: [abs]}"),
+TURNED = tuple(f"permute: {order}" for order in ("[1, 2, 0]", "[2, 0, 1]", "[0, 2, 1]", "[1, 0, 2]", "[2, 1, 0]"))
+CUT = ("slice: {axis: 1, stop: -1}", "slice: {axis: 2, start: 1}", "crop: 3", "identity", "reshape: [4, -1]")
+SAME = (
+    *("tanh", "gelu", "scale", "dropout: 0.5", "stochastic_depth: 0.5", "prelu", "relu", "hardtanh", "abs"),
+    *("layer_scale", "leaky_relu", "add: {a: [tanh], b: []}", "multiply: {a: [sigmoid], b: []}"),
+    *("mean: {a: [tanh], b: [], c: [abs]}", "subtract: {a: [], b: [abs]}", "maximum: {a: [], b: [tanh]}"),
+)
+OWN = ("layernorm: channels", "layernorm", "instancenorm", "reshape: [2, -1, 2]")
+FORMAT = (
+    *(CONVOLUTION, "depthwise_conv: 3", "conv_transpose: {out_channels: 4, kernel_size: 2}", "batchnorm"),
+    *("maxpool: {kernel_size: 2, stride: 1}", "avgpool: {kernel_size: 2, stride: 1}", "pad: 1", "upsample: 2"),
+    *("adaptive_avgpool: 4", "adaptive_maxpool: 3", "pad: {padding: 1, mode: reflect}"),
 )
 
 
-@given(st.lists(st.sampled_from(STEPS), min_size=1, max_size=5), st.booleans())
-def test_any_network(steps: list[str], last: bool) -> None:
-    """Steps that turn, cut and keep the order, then a flatten."""
-    items = ["identity", *(["layernorm: channels"] if last else []), *steps]
-    text = net("\n".join(f"- {item}" for item in (*items, "flatten")), head="cnnplan: 1\nname: net\ninput: [4, 6, 4]\n")
+def agree(steps: Sequence[str]) -> None:
+    """Layers, then a flatten."""
+    head = "cnnplan: 1\nname: net\ninput: [4, 6, 4]\n"
+    text = net("\n".join(f"- {item}" for item in ("identity", *steps, "flatten")), head=head)
     try:
         plan(text)
     except cnnplan.SpecError:
         assume(False)
     planned, found = judged(text)
     assert planned == found, text
+
+
+@given(st.lists(st.sampled_from((*TURNED, *CUT, *SAME, *OWN, "slice: {start: 1}")), min_size=1, max_size=6))
+def test_any_turns_and_cuts(steps: list[str]) -> None:
+    """Elementwise layers keep the order of any map without gaps; norms make maps of their own."""
+    agree(steps)
+
+
+@given(st.lists(st.sampled_from((*TURNED, *SAME, *OWN, *FORMAT)), min_size=1, max_size=5))
+def test_any_layers_between_them(steps: list[str]) -> None:
+    """Convolutions, pools and batch norms give channels last where that is what enters them."""
+    agree(["layernorm: channels", *steps])
+
+
+IMAGE, SERIES, VOLUME = "[8, 6, 4]", "[4, 6]", "[4, 4, 4, 4]"
+LAST = "- identity\n- layernorm: channels"
+OTHER = "- identity\n- permute: [1, 0, 2]"
+GAPS = f"{LAST}\n- slice: {{start: 2}}"
+# in front of a flatten: the input, what gives the order, and a layer that is said to keep it, or not to
+WRONG: dict[str, tuple[str, str, str, str]] = {
+    "softmax": (IMAGE, LAST, "softmax", "torch's softmax gives a row-major map, whatever enters"),
+    "log_softmax": (IMAGE, OTHER, "log_softmax", "torch's softmax gives a row-major map, whatever enters"),
+    "concat": (IMAGE, OTHER, "concat: {a: [tanh], b: []}", "torch.cat keeps no other order than channels last"),
+    "concat of series": (SERIES, LAST, "concat: {a: [tanh], b: []}", "torch.cat keeps no order of three axes"),
+    "lrn": (IMAGE, OTHER, "lrn: 3", "a quotient keeps the order of what enters"),
+    "groupnorm": (IMAGE, LAST, "groupnorm: 2", "torch's group norm keeps channels last"),
+    "channel_shuffle": (IMAGE, LAST, "channel_shuffle: 2", "torch's channel shuffle keeps channels last"),
+    "space_to_depth": (IMAGE, LAST, "space_to_depth: 2", "torch's pixel unshuffle keeps channels last"),
+    "pixel_shuffle": (IMAGE, LAST, "pixel_shuffle: 2", "torch's pixel shuffle keeps channels last"),
+    "lppool": (IMAGE, LAST, "lppool: {p: 2, kernel_size: 2}", "its average pooling keeps channels last"),
+    "circular": (IMAGE, LAST, "pad: {padding: 1, mode: circular}", "circular padding gives a row-major map"),
+    "circular conv": (
+        IMAGE,
+        LAST,
+        "conv: {out_channels: 4, kernel_size: 3, padding: 1, padding_mode: circular}",
+        "circular padding gives a row-major map",
+    ),
+    "conv of series": (SERIES, LAST, "conv: {out_channels: 4, kernel_size: 3}", "series have no channels-last format"),
+    "batchnorm of series": (SERIES, LAST, "batchnorm", "series have no channels-last format"),
+    "avgpool of volumes": (VOLUME, LAST, "avgpool: 2", "torch's 3-D average pooling gives a row-major map"),
+    "a cut of channels": (IMAGE, GAPS, CONVOLUTION, "channels last with gaps are channels last to torch"),
+    "a cut of channels, a pool": (IMAGE, GAPS, "maxpool: 2", "channels last with gaps are channels last to torch"),
+    "a cut of channels, a norm": (IMAGE, GAPS, "batchnorm", "channels last with gaps are channels last to torch"),
+}
+
+
+@pytest.mark.parametrize(
+    ("shape", "front", "layer"),
+    [
+        pytest.param(*case, marks=pytest.mark.xfail(strict=True, reason=reason), id=name)
+        for name, (*case, reason) in WRONG.items()
+    ],
+)
+def test_orders_that_are_not_right(shape: str, front: str, layer: str) -> None:
+    planned, found = judged(net(f"{front}\n- {layer}\n- flatten", head=f"cnnplan: 1\nname: net\ninput: {shape}\n"))
+    assert planned == found

@@ -52,6 +52,8 @@ layers            6
 parameters    1,514  5.91 KiB in float32
 MACs         56,576  multiply-accumulates of convolutions, matrix products
 FLOPs       119,178  2 a MAC; bias, norm, activation, pooling, merges
+training    41.50 KiB  peak at batch 1, sgd: backward of relu1
+inference   24.00 KiB  peak at batch 1
 
 """
 
@@ -60,6 +62,12 @@ def test_a_table_for_one_spec(specs: Path) -> None:
     # 8·(27 + 1) + 10·(128 + 1) parameters; 8·256·27 + 10·128 MACs; 2·MACs + biases 2,048 + 10,
     # ReLU 2,048, max pools 3·512 + 3·128
     assert 2 * 56_576 + 2_048 + 10 + 2_048 + 1_536 + 384 == 119_178
+    # in blocks of 512 bytes: weights and biases, input, and in training class, loss, its gradient, logits,
+    # gradients of the dense layer; then what ReLU gave (the map it overwrote), and a gradient before and behind it;
+    # in inference the map, the indices of the first pool, and what it gives
+    weights, batch, around, dense = 1_024 + 512 + 5_120 + 512, 3_072, 4 * 512, 5_120 + 512
+    assert weights + batch + around + dense + 3 * 8_192 == 41.5 * 1024
+    assert weights + batch + 8_192 + 512 * 8 + 512 * 4 == 24 * 1024
     result = cnnplan("check", "good.yaml", cwd=specs)
     assert (result.code, result.out, result.err) == (0, TABLE, "")
 

@@ -93,6 +93,10 @@ FLOPs       373,248  <0.1 % of the network
             prod(output) * (prod(kernel_size) - 1)
             46656 * (9 - 1) = 373,248
 
+keeps       364.50 KiB more for the backward pass, batch 1
+            indices: 364.50 KiB
+            its input relu1: 756.25 KiB, kept anyway
+
 field       19, stride 8, start -2
             size 11 + (3 - 1) * 4 = 19; stride 4 * 2 = 8; start -2 + 0 * 4 = -2
             effective about 18, an estimate at initialization (Luo et al. 2016)
@@ -100,6 +104,7 @@ field       19, stride 8, start -2
 
 
 def test_a_whole_page() -> None:
+    assert (8 * 46_656, 4 * 64 * 55 * 55) == (364.5 * 1024, 756.25 * 1024)
     assert run.cnnplan("explain", "specs/alexnet.yaml", "maxpool1", COLUMNS="160").out == PAGE
 
 

@@ -11,7 +11,7 @@ import cnnplan
 from cnnplan import zoo
 from cnnplan.analyses import field
 from cnnplan.emit import Source, emit
-from cnnplan.ops.base import Shape
+from cnnplan.ops.base import INPUT, NOTHING, Shape
 from cnnplan.ops.batchnorm import BatchNorm
 from cnnplan.ops.conv import Conv
 from cnnplan.ops.maxpool import MaxPool
@@ -59,7 +59,8 @@ def test_every_claim_is_checked() -> None:
     found = verified()
     assert found.passed
     assert [check.what for check in found.checks] == [
-        *("shapes", "parameters", "buffers", "MACs", "MACs", "forward", "source", "gradients", "field"),
+        *("shapes", "parameters", "buffers", "MACs", "MACs", "forward", "source", "gradients"),
+        *("saved", "training peak", "inference peak", "field"),
     ]
     assert [check.planned for check in found.checks[1:4]] == ["801", "9", "31,584"]
     first = found.layers[0]
@@ -121,6 +122,8 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any], set[str]]] = {
     "a narrower convolution": (Conv, "windows", narrowed, {"field"}),
     "a convolution with holes": (Conv, "windows", holed, {"field"}),
     "a wider pool": (MaxPool, "windows", widened, {"field"}),
+    "a convolution that keeps nothing": (Conv, "saved", lambda _: lambda self, *xs: NOTHING, {"saved"}),
+    "a pool that forgets its indices": (MaxPool, "saved", lambda _: lambda self, *xs: INPUT, {"saved"}),
     "channels that are not kept apart": (Concat, "reads", unjoined, {"field"}),
 }
 
@@ -171,7 +174,7 @@ def test_another_forward_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_source_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def emitted(graph: Any) -> Source:
         source = emit(graph)
-        return source._replace(text=source.text.replace("nn.ReLU()", "nn.Tanh()"))
+        return source._replace(text=source.text.replace("nn.ReLU(inplace=True)", "nn.Tanh()"))
 
     monkeypatch.setattr(running, "emit", emitted)
     found = verified()
