@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from cnnplan.devices import CPU, CUDA
 from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from cnnplan.graph import Graph
 
 DTYPES: Final = ("float32", "float16", "bfloat16")
+CPU: Final = "cpu"
+CUDA: Final = "cuda"
+"""Any CUDA device."""
 IMPLEMENTATIONS: Final = ("foreach", "fused", "forloop")
 
 

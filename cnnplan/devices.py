@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from cnnplan.conditions import CPU
 from cnnplan.errors import UsageError
-
-CPU: Final = "cpu"
-CUDA: Final = "cuda"
-"""Any CUDA device."""
 
 
 class Device(NamedTuple):

@@ -93,7 +93,8 @@ class Budget(Setting):
 
 def _device(value: object) -> str:
     """A device that is known."""
-    from cnnplan.devices import CPU, CUDA, device
+    from cnnplan.conditions import CPU, CUDA
+    from cnnplan.devices import device
 
     if not isinstance(value, str) or not value:
         raise refuse("a device such as a100-80gb, or cpu,", value)

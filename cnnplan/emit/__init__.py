@@ -5,6 +5,7 @@
                 `terms`, and the spec's own, which `pythonic` writes
     classes     the constructor of a class, drafted in `draft`; `placing` puts modules into their scope
     forward     its `forward`; `lines` folds the statements and names the variables
+    lifetimes   how long what is written holds each value
     weights     how the weights start
     module      the file as a whole
     calls, layout, names   text
@@ -13,6 +14,20 @@ Nothing of a spec's text reaches the source but names that were checked, numbers
 description and reference, made harmless in a docstring.
 """
 
-from cnnplan.emit.module import Source, emit
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnplan.emit.module import Source, emit
 
 __all__ = ["Source", "emit"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported on first use: a check asks for lifetimes alone, and writes no source."""
+    if name not in __all__:
+        raise AttributeError(f"module 'cnnplan.emit' has no attribute '{name}'")
+    from cnnplan.emit import module
+
+    return getattr(module, name)

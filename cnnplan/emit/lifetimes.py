@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnplan.emit.forward import Forward
-from cnnplan.emit.lines import assigned, fold
 from cnnplan.emit.structure import Rules, is_chain
 
 if TYPE_CHECKING:
@@ -46,6 +44,8 @@ def _scope(scope: Scope, last: dict[Value, int], rules: Rules) -> int:
     for value in scope.inputs:
         last[value] = max(last.get(value, -1), end)
     if scope.kind in ("model", "block") and not is_chain(scope, rules):
+        from cnnplan.emit.forward import Forward  # most networks are chains of modules
+
         _variables(Forward([scope], rules, set()).statements(), {v: v.name for v in scope.inputs}, end, last)
     return end
 
@@ -68,6 +68,8 @@ def _steps(steps: Sequence[Step], last: dict[Value, int], rules: Rules) -> int:
 
 def _variables(lines: Sequence[Line], given: Mapping[Value, str], end: int, last: dict[Value, int]) -> None:
     """Hold the values of variables until they are given another one, or until the method ends."""
+    from cnnplan.emit.lines import assigned, fold
+
     held: dict[str, Value] = {}
     for line, names in assigned(lines, given):
         behind = max((v.node.index for v in line.targets if v.node), default=end)

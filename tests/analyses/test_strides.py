@@ -166,8 +166,14 @@ SAME = (
 )
 OWN = ("layernorm: channels", "layernorm", "instancenorm", "reshape: [2, -1, 2]")
 FORMAT = (
-    *(CONVOLUTION, "depthwise_conv: 3", "conv_transpose: {out_channels: 4, kernel_size: 2}", "batchnorm"),
-    *("maxpool: {kernel_size: 2, stride: 1}", "avgpool: {kernel_size: 2, stride: 1}", "pad: 1", "upsample: 2"),
+    *(
+        CONVOLUTION,
+        "depthwise_conv: {kernel_size: 3, padding: 1}",
+        "conv_transpose: {out_channels: 4, kernel_size: 2}",
+        "batchnorm",
+    ),
+    *("maxpool: {kernel_size: 3, stride: 1, padding: 1}", "avgpool: {kernel_size: 3, stride: 1, padding: 1}"),
+    *("pad: 1", "upsample: 2"),
     *("adaptive_avgpool: 4", "adaptive_maxpool: 3", "pad: {padding: 1, mode: reflect}"),
 )
 
@@ -222,6 +228,12 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "conv of series": (SERIES, LAST, "conv: {out_channels: 4, kernel_size: 3}", "series have no channels-last format"),
     "batchnorm of series": (SERIES, LAST, "batchnorm", "series have no channels-last format"),
     "avgpool of volumes": (VOLUME, LAST, "avgpool: 2", "torch's 3-D average pooling gives a row-major map"),
+    "a single position": (
+        IMAGE,
+        f"{LAST}\n- adaptive_avgpool: 1",
+        "pad: 1",
+        "a map of one position has strides, which torch judges",
+    ),
     "a cut of channels": (IMAGE, GAPS, CONVOLUTION, "channels last with gaps are channels last to torch"),
     "a cut of channels, a pool": (IMAGE, GAPS, "maxpool: 2", "channels last with gaps are channels last to torch"),
     "a cut of channels, a norm": (IMAGE, GAPS, "batchnorm", "channels last with gaps are channels last to torch"),
