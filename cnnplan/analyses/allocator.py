@@ -3,7 +3,8 @@
 It asks the device for segments and cuts blocks from them: small requests (up to 1 MiB) from segments of
 2 MiB, others from segments of 20 MiB, or of their own size rounded up to 2 MiB from 10 MiB on. A request
 gets the smallest free block that holds it; what is left of a block is split off, but for 1 MiB or less in
-a large one; free neighbours are joined; nothing is given back.
+a large one; free neighbours are joined. Nothing is given back, unless the device has no memory left: then
+all segments without a block in use are, before it is asked again.
 
 Source: PyTorch's documentation, "CUDA semantics: memory management", and its c10/cuda/CUDACachingAllocator.cpp.
 """
@@ -29,14 +30,20 @@ class Allocator:
 
     Attributes:
         reserved: bytes taken from the device.
+        most: the most that was reserved.
         allocated: bytes of blocks in use.
         peak: the most that was allocated.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, short: bool = False) -> None:
+        """`short`: as where memory is always short, so that unused segments are given back before one is asked for."""
         self.reserved = 0
+        self.most = 0
         self.allocated = 0
         self.peak = 0
+        self._short = short
+        self._next = 0
+        self._segments: dict[int, int] = {}
         self._free: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])  # (size, address)
         self._size: dict[int, int] = {}  # of every block, by address
         self._before: dict[int, int] = {}  # its neighbours in its segment
@@ -62,10 +69,24 @@ class Allocator:
 
     def _segment(self, size: int) -> int:
         length = SMALL_SEGMENT if size <= SMALL else LARGE_SEGMENT if size < OWN_SEGMENT else -(-size // ROUND) * ROUND
-        address = self.reserved
+        if self._short:
+            self._give_back()
+        address = self._next
+        self._next += length
         self.reserved += length
-        self._size[address] = length
+        self.most = max(self.most, self.reserved)
+        self._size[address] = self._segments[address] = length
         return address
+
+    def _give_back(self) -> None:
+        """Return the segments in which no block is used."""
+        for pool in self._free:
+            for block in [(size, at) for size, at in pool if self._segments.get(at) == size]:
+                pool.remove(block)
+                size, at = block
+                del self._segments[at], self._size[at]
+                self._unused.discard(at)
+                self.reserved -= size
 
     def _split(self, address: int, size: int, pool: list[tuple[int, int]]) -> None:
         rest, left = address + size, self._size[address] - size
@@ -106,15 +127,18 @@ class Allocator:
         return first
 
 
-def replay(sizes: Sequence[int], events: Iterable[int], persistent: int, times: int = 2) -> Allocator:
+def replay(
+    sizes: Sequence[int], events: Iterable[int], persistent: int, times: int = 2, *, short: bool = False
+) -> Allocator:
     """The books after a step is made `times` times.
 
     Args:
         sizes: bytes of each storage.
         events: their numbers from 1, negative where one is freed.
         persistent: how many of the first events make what outlives a step.
+        short: whether memory is short all the time.
     """
-    books = Allocator()
+    books = Allocator(short=short)
     every = list(events)
     for event in every[:persistent]:
         books.malloc(sizes[event - 1])

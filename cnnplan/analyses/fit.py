@@ -52,7 +52,8 @@ class Need(NamedTuple):
     Attributes:
         batch: samples.
         peak: bytes alive at once, planned.
-        reserved: what the caching allocator takes for it; the peak on a CPU.
+        reserved: what the caching allocator takes for it where there is plenty; the peak on a CPU.
+        squeezed: what it takes where memory is short: it gives back what is not used before it asks for more.
         workspace, context: beside it.
         total: all of it.
     """
@@ -60,6 +61,7 @@ class Need(NamedTuple):
     batch: int
     peak: int
     reserved: int
+    squeezed: int
     workspace: Range
     context: Range
     total: Range
@@ -104,16 +106,18 @@ def need(memory: Memory, place: Place, *, training: bool = True, batch: int | No
     shared = share(memory, fleet, batch).peak - peak if fleet and training else 0
     if memory.conditions.target == "cpu":
         here = peak + shared
-        return Need(batch, here, here, Range(0, 0), Range(0, 0), Range(here, here))
+        return Need(batch, here, here, here, Range(0, 0), Range(0, 0), Range(here, here))
     persistent = sum(place.phase == "start" for place in tape.places)
-    books = replay(tape.bytes(batch), tape.events, persistent, 2 if training else 1)
+    sizes, times = tape.bytes(batch), 2 if training else 1
+    books = replay(sizes, tape.events, persistent, times)
+    squeezed = replay(sizes, tape.events, persistent, times, short=True).most + shared
     workspace = _workspace(memory, device, batch, training=training)
     context = Range(*CONTEXT)
     total = Range(
         books.peak + shared + workspace.at_least + context.at_least,
-        books.reserved + shared + workspace.at_most + context.at_most,
+        squeezed + workspace.at_most + context.at_most,
     )
-    return Need(batch, books.peak + shared, books.reserved + shared, workspace, context, total)
+    return Need(batch, books.peak + shared, books.reserved + shared, squeezed, workspace, context, total)
 
 
 def _workspace(memory: Memory, device: Device | None, batch: int, *, training: bool) -> Range:
@@ -136,7 +140,8 @@ def _workspace(memory: Memory, device: Device | None, batch: int, *, training: b
 def largest_batch(memory: Memory, place: Place, *, training: bool = True) -> tuple[int, Need, Need]:
     """The largest batch that fits for sure, and what is needed at it and at one more.
 
-    0 where not even a single sample fits; then both needs are those of one sample.
+    0 where not even a single sample fits; then both needs are those of one sample. `MOST` where even so
+    many do, and larger ones are not asked for; then both are those of `MOST`.
     """
 
     def fits(batch: int) -> bool:
@@ -148,6 +153,9 @@ def largest_batch(memory: Memory, place: Place, *, training: bool = True) -> tup
     low, high = 1, 2
     while high <= MOST and fits(high):
         low, high = high, 2 * high
+    if high > MOST:
+        most = need(memory, place, training=training, batch=MOST)
+        return MOST, most, most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)

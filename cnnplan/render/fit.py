@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from cnnplan.analyses.fit import MOST
 from cnnplan.diagnostics import printable
 from cnnplan.render.numbers import bar, counted, percent, plural, seconds, size
 from cnnplan.render.rows import rows
@@ -115,7 +116,10 @@ def _verdict(out: Styled, found: Fit, width: int) -> None:
     need, limit = found.training, found.place.limit
     if found.plan.conditions.target != "cpu":
         out.add(f"{'allocated':<{WORD}}{size(need.peak):>11}  in the allocator's blocks\n")
-        out.add(f"{'reserved':<{WORD}}{size(need.reserved):>11}  with what the caching allocator keeps\n")
+        least = f"; {size(need.squeezed)} where memory is short" if need.squeezed != need.reserved else ""
+        reserve = f"with what the caching allocator keeps{least}"
+        lines = wrap(reserve, max(20, width - WORD - 13))
+        out.add(f"{'reserved':<{WORD}}{size(need.reserved):>11}  " + f"\n{'':<{WORD + 13}}".join(lines) + "\n")
         out.add(f"{'workspaces':<{WORD}}{_range(need.workspace)}  cuBLAS and cuDNN: cannot be known\n")
         out.add(f"{'CUDA context':<{WORD}}{_range(need.context)}\n")
     out.add(f"{'needed':<{WORD}}{_range(need.total)} of {size(limit)}\n\n")
@@ -138,7 +142,9 @@ def batches(found: Fit) -> list[str]:
     """The largest batches, or what a single sample would need."""
     limit = found.place.limit
     said = []
-    if found.largest_batch:
+    if found.largest_batch == found.beyond.batch:
+        said.append(f"largest batch at least {found.largest_batch:,}: up to {size(found.at.total.at_most)}")
+    elif found.largest_batch:
         beyond = f"; {found.beyond.batch:,} would need up to {size(found.beyond.total.at_most)}"
         said.append(f"largest batch {found.largest_batch:,}: up to {size(found.at.total.at_most)}{beyond}")
     else:
@@ -148,7 +154,8 @@ def batches(found: Fit) -> list[str]:
         alone = f"the parameters alone are {size(training.parameters)}; " if training.parameters > limit else parts
         said.append(f"not even one sample can be trained: {alone}it needs up to {size(found.at.total.at_most)}")
     if found.largest_inference:
-        said.append(f"largest batch of an inference {found.largest_inference:,}")
+        least = "at least " if found.largest_inference == MOST else ""
+        said.append(f"largest batch of an inference {least}{found.largest_inference:,}")
     else:
         said.append(
             f"an inference of one sample needs up to {size(found.single.total.at_most)}, which does not fit either"

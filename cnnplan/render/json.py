@@ -126,6 +126,7 @@ def need(found: Need) -> dict[str, Any]:
         "batch": found.batch,
         "allocated": found.peak,
         "reserved": found.reserved,
+        "squeezed": found.squeezed,
         "workspace": found.workspace._asdict(),
         "context": found.context._asdict(),
         "total": found.total._asdict(),

@@ -144,6 +144,7 @@ def _stepper(memory: Memory, model: nn.Module, inputs: Sequence[Tensor], targets
     """A training step as a loop makes it: the outputs are held until the next one."""
     it = memory.conditions
     optimizer = _optimizer(memory, [p for p in model.parameters() if p.requires_grad])
+    average = [p.detach().clone() for p in model.parameters()] if it.averaged else []
 
     def run() -> None:
         if optimizer:
@@ -160,6 +161,8 @@ def _stepper(memory: Memory, model: nn.Module, inputs: Sequence[Tensor], targets
             loss.backward()  # type: ignore[no-untyped-call]
         if optimizer:
             optimizer.step()
+        for mean, p in zip(average, model.parameters(), strict=False):
+            mean.lerp_(p.detach(), 0.001)
 
     return run
 
