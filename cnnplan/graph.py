@@ -185,6 +185,14 @@ class Copy(NamedTuple):
         for step in self.steps:
             yield from step.nodes()
 
+    def inside(self) -> Iterator[Step]:
+        """The items inside it, one level down: of its list, or of its branches."""
+        yield from self.steps
+        if self.scope:
+            yield from self.scope.steps
+            for _, branch in self.scope.branches:
+                yield from branch.steps if branch else ()
+
 
 class Step(NamedTuple):
     """One item of a list and what it became: its copies in order; none where it is left out."""

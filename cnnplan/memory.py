@@ -13,9 +13,11 @@ from cnnplan.pause import no_collection
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cnnplan.analyses.facts import Facts
     from cnnplan.analyses.inplace import Segments
     from cnnplan.analyses.precision import Widths
-    from cnnplan.analyses.tape import Facts, Played, Setting, Tape
+    from cnnplan.analyses.recorder import Setting
+    from cnnplan.analyses.tape import Played, Tape
     from cnnplan.conditions import Conditions
     from cnnplan.graph import Graph, Node, Value
 
@@ -124,7 +126,7 @@ class Memory:
     def setting(self) -> Setting:
         """What the step is recorded for."""
         from cnnplan.analyses.precision import Precision
-        from cnnplan.analyses.tape import Setting
+        from cnnplan.analyses.recorder import Setting
 
         it = self.conditions
         precision = Precision(it.dtype, it.mixed, it.target)
@@ -138,7 +140,7 @@ class Memory:
 
     @cached_property
     def _facts(self) -> Facts:
-        from cnnplan.analyses.tape import Facts
+        from cnnplan.analyses.facts import Facts
 
         return Facts(self.graph, self.setting.precision, self._last, self._segments)
 
@@ -160,7 +162,7 @@ class Memory:
     @cached_property
     def tape(self) -> Tape:
         """A training step, storage by storage."""
-        from cnnplan.analyses.tape import record
+        from cnnplan.analyses.recorder import record
 
         with no_collection():
             return record(self._facts, self.setting)
@@ -168,8 +170,9 @@ class Memory:
     @cached_property
     def inference_tape(self) -> Tape:
         """An inference, storage by storage."""
+        from cnnplan.analyses.facts import Facts
         from cnnplan.analyses.precision import Precision
-        from cnnplan.analyses.tape import Facts, Setting, record
+        from cnnplan.analyses.recorder import Setting, record
 
         pure = Precision(self.conditions.dtype, False, self.conditions.target)
         with no_collection():

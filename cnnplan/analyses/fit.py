@@ -227,11 +227,7 @@ def _recomputed(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
         saved = sum(memory.saved_bytes[node] for node in nodes)
         items[id(step.item)] = step.item, items.get(id(step.item), (step.item, 0))[1] + saved
         for copy in step.copies:
-            pending += copy.steps
-            if copy.scope:
-                pending += copy.scope.steps
-                for _, branch in copy.scope.branches:
-                    pending += branch.steps if branch else ()
+            pending += copy.inside()
     for item, _ in sorted(items.values(), key=lambda known: -known[1])[:8]:
         segments = checkpointed(graph, item)
         again = sum(work[node] for node in segments if not node.checkpoint)

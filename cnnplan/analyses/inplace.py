@@ -55,9 +55,5 @@ def checkpointed(graph: Graph, also: Item | None = None) -> Segments:
                 nodes = tuple(copy.nodes())
                 found.update(dict.fromkeys(nodes, nodes))
                 continue
-            pending += copy.steps
-            if copy.scope:
-                pending += copy.scope.steps
-                for _, branch in copy.scope.branches:
-                    pending += branch.steps if branch else ()
+            pending += copy.inside()
     return found
