@@ -65,7 +65,7 @@ def conditions(
     Raises:
         UsageError: a name is not known, or the batch size is no integer ≥ 1.
     """
-    from cnnplan.analyses.optimizers import OPTIMIZERS
+    from cnnplan.analyses.optimizers import OPTIMIZERS, UNFUSED
 
     wanted, train = graph.settings.get("target"), graph.settings.get("train")
     batch = _first(batch, wanted and wanted.batch, _said(train, "batch"), 1)
@@ -75,6 +75,8 @@ def conditions(
     named = _first(target, wanted and wanted.device, CUDA)
     trained, decayed = _trained(train)
     optimizer = _known("optimizer", _first(optimizer, wanted and wanted.optimizer, trained, "sgd"), tuple(OPTIMIZERS))
+    if implementation == "fused" and optimizer in UNFUSED:
+        raise UsageError(f"torch has no fused implementation of '{optimizer}': use foreach or forloop")
     implementation = _first(implementation, "forloop" if named == CPU else "foreach")
     return Conditions(
         batch=batch,

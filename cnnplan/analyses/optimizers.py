@@ -7,7 +7,10 @@ once (torch's default on CUDA), "fused" in one kernel, "forloop" tensor by tenso
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 IMPLEMENTATIONS: Final = ("forloop", "foreach", "fused")
 
@@ -20,6 +23,8 @@ class Optimizer(NamedTuple):
         counts: whether it holds the number of steps for each parameter, a float32.
         foreach, forloop: tensors in a step, for all parameters at once or for one at a time.
         decayed_foreach, decayed_forloop: the same with weight decay.
+
+    Those that count take a root, and their loop still holds the last parameter's while it makes the next one's.
     """
 
     states: int
@@ -29,22 +34,29 @@ class Optimizer(NamedTuple):
     decayed_foreach: int
     decayed_forloop: int
 
-    def scratch(self, implementation: str, decayed: bool) -> int:
-        """Tensors in a step; nothing where it is fused."""
+    def scratch(self, implementation: str, decayed: bool, sizes: Sequence[int]) -> list[int]:
+        """The sizes of the tensors in a step, from those of the parameters; none where it is fused."""
         if implementation == "foreach":
-            return self.decayed_foreach if decayed else self.foreach
-        if implementation == "forloop":
-            return self.decayed_forloop if decayed else self.forloop
-        return 0
+            return [*sizes] * (self.decayed_foreach if decayed else self.foreach)
+        count = self.decayed_forloop if decayed else self.forloop
+        if implementation != "forloop" or not count or not sizes:
+            return []
+        before = [0, *sizes[:-1]] if self.counts else [0] * len(sizes)
+        size, left = max(zip(sizes, before, strict=True), key=lambda pair: count * pair[0] + pair[1])
+        return [*[size] * count, left]
+
+
+UNFUSED: Final = ("rmsprop", "rmsprop_momentum")
+"""Optimizers that torch has no fused implementation of."""
 
 
 OPTIMIZERS: Final = {
     "sgd": Optimizer(0, False, 0, 0, 1, 1),
     "momentum": Optimizer(1, False, 0, 0, 1, 1),
-    "nesterov": Optimizer(1, False, 1, 1, 1, 2),
+    "nesterov": Optimizer(1, False, 0, 1, 1, 2),
     "adam": Optimizer(2, True, 1, 2, 1, 3),
     "adamw": Optimizer(2, True, 1, 2, 1, 2),
-    "rmsprop": Optimizer(1, True, 1, 1, 1, 1),
+    "rmsprop": Optimizer(1, True, 1, 1, 2, 2),
     "rmsprop_momentum": Optimizer(2, True, 1, 1, 2, 2),
 }
 

@@ -64,7 +64,7 @@ def widths(graph: Graph, precision: Precision) -> Widths:
     for node in graph.nodes:
         entering = [values[v] for v in node.inputs]
         computed = leaving = max(entering)
-        rule = node.op.autocast.get(precision.device, "") if precision.mixed and computed < 8 else ""
+        rule = node.op.autocasts(precision.device, *node.shapes) if precision.mixed and computed < 8 else ""
         if rule == "low":
             computed = leaving = precision.low
         elif rule == "float32":

@@ -120,15 +120,10 @@ class Recorder:
         """Bytes of a layer's own tensor: per sample, and once."""
         own, full = self.widths.own[node]
         dtype = kept.dtype
-        width = (
-            own
-            if dtype == "activation"
-            else full
-            if dtype == "full"
-            else (1 if self.cuda else own)
-            if dtype == "mask"
-            else BYTES[dtype]
-        )
+        on_cpu = {"mask": own, "pooled": full, "float32": self.setting.precision.parameter}
+        on_cuda = {"mask": 1, "pooled": own, "float32": 4}
+        special = on_cuda if self.cuda else on_cpu
+        width = own if dtype == "activation" else full if dtype == "full" else special.get(dtype) or BYTES[dtype]
         n = max(0, kept.elements) * width
         return (n, 0) if kept.per_sample else (0, n)
 
@@ -197,7 +192,7 @@ class Recorder:
     def weights(self, node: Node) -> list[int]:
         """The copies of a layer's weights that autocast makes, once for a forward pass."""
         precision = self.setting.precision
-        if not precision.mixed or node.op.autocast.get(precision.device) != "low":
+        if not precision.mixed or node.op.autocasts(precision.device, *node.shapes) != "low":
             return []
         made = self.copies.get(node.path)
         if made is None:
@@ -367,12 +362,8 @@ class Recorder:
         tape, setting = self.tape, self.setting
         width = setting.precision.parameter
         sizes = [n for node in self.graph.nodes if node.trainable and not node.shared_with for n in self.tensors[node]]
-        count = OPTIMIZERS[setting.optimizer].scratch(setting.implementation, setting.decayed)
-        if not count or not sizes:
-            return
-        if setting.implementation == "forloop":
-            sizes = [max(sizes)]
-        made = [tape.alloc(0, n * width, "transient") for _ in range(count) for n in sizes]
+        needed = OPTIMIZERS[setting.optimizer].scratch(setting.implementation, setting.decayed, sizes)
+        made = [tape.alloc(0, n * width, "transient") for n in needed]
         for number in made:
             tape.drop(number)
 

@@ -1,7 +1,8 @@
 """Which views have to copy? `flatten` and `reshape` do where no strides give the new shape.
 
 Values are contiguous but for those behind a permutation, a cut, or a norm over channels, which torch
-runs with the channels last. Only those are followed, with strides as torch would give them.
+runs with the channels last. Only those are followed, with strides as torch would give them; a map of a
+single position counts as row-major.
 
 Source: PyTorch's documentation, "Tensor Views".
 """
@@ -41,17 +42,29 @@ def copying(graph: Graph) -> frozenset[Node]:
             found[node.output] = dense(node.output.shape, (*range(1, len(node.output.shape)), 0))
         elif layout and (known := found.get(node.inputs[0])) and len(node.output.shape) == len(node.shapes[0]):
             order = ordered(node.shapes[0], known)
-            last = (*range(1, len(order)), 0)
-            if layout == "same" or (order == last and _is_dense_in(known, node.shapes[0], last)):
-                after = dense(node.output.shape, order)
-                if not _is_dense_in(after, node.output.shape, range(len(order))):
-                    found[node.output] = after
+            if layout == "format" and is_channels_last(known, node.shapes[0]):
+                order = (*range(1, len(order)), 0)
+            elif layout == "format":
+                continue
+            after = dense(node.output.shape, order)
+            if not _is_dense_in(after, node.output.shape, range(len(order))):
+                found[node.output] = after
     return frozenset(copies)
 
 
 def ordered(shape: Shape, strides: Strides) -> tuple[int, ...]:
     """The axes from the outermost to the innermost."""
     return tuple(sorted(range(len(shape)), key=lambda axis: -strides[axis]))
+
+
+def is_channels_last(strides: Strides, shape: Shape) -> bool:
+    """Whether torch takes an image or a volume for one with the channels last; there may be gaps."""
+    least = 0
+    for axis in (0, *range(len(shape) - 1, 0, -1)):
+        if strides[axis] < least:
+            return False
+        least = strides[axis] * shape[axis]
+    return len(shape) > 2
 
 
 def _is_dense_in(strides: Strides, shape: Shape, order: Sequence[int]) -> bool:

@@ -1,5 +1,6 @@
 """adaptive_avgpool, adaptive_maxpool: a given output size, whatever the input's."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import ClassVar
 
@@ -29,6 +30,7 @@ class _AdaptivePool(Op):
     group: ClassVar[str] = "pooling"
     layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cpu": "volumes"}
     target: ClassVar[str]
 
     output_size: Spatial = Field(description="spatial size of the output")

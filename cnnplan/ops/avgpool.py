@@ -1,5 +1,6 @@
 """avgpool: the mean of each window."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -22,6 +23,7 @@ class AvgPool(Op):
     kind: ClassVar[str] = "avgpool"
     group: ClassVar[str] = "pooling"
     layout: ClassVar[str] = "format"
+    autocast: ClassVar[Mapping[str, str]] = {"cpu": "volumes"}
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - kernel_size) / stride) + 1; ceil with ceil_mode",
@@ -77,6 +79,9 @@ class AvgPool(Op):
             return Saved(own=kept)
         counts = Kept("pixels in each window", Shape((1, *self.output(x).spatial)).numel, "activation", False)
         return Saved(own=(*kept, counts))
+
+    def arranged(self, *xs: Shape) -> str:
+        return "" if xs[0].rank == 3 else self.layout
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return padded_scratch(self.saved(*xs).own, xs[0])

@@ -52,9 +52,9 @@ class Kept(NamedTuple):
     """A tensor beside inputs, outputs and parameters, such as one that autograd keeps for the backward pass.
 
     `dtype` is "float32", "int64" or "bool" whatever the model's, "activation" = the operation's own,
-    "full" = the same, but float32 under autocast on CUDA (powers, sums), or "mask": one byte an element
-    on CUDA, the activation's own dtype on a CPU. `elements` are counted per sample, or once per batch
-    where `per_sample` is false.
+    "full" = as wide as its output, "pooled" = the operation's own on CUDA, "full" on a CPU, or "mask": one
+    byte an element on CUDA, the activation's own dtype on a CPU. A CPU keeps "float32" in the dtype of the
+    parameters. `elements` are counted per sample, or once per batch where `per_sample` is false.
     """
 
     what: str
@@ -196,7 +196,8 @@ class Op(BaseModel):
     """The order of its output's axes in memory: "same" as its input's, "format" = channels last where its
     input's are, "last" = channels last, or row-major."""
     autocast: ClassVar[Mapping[str, str]] = {}
-    """Under torch.autocast, by device: "low" and "float32" cast its inputs, "result" makes its output float32."""
+    """Under torch.autocast, by device: "low" and "float32" cast its inputs, "volumes" to float32 those with
+    three spatial axes, "widest" all to the widest of them; "result" makes its output float32 alone."""
 
     def output(self, *xs: Shape) -> Shape:
         """The output's shape.
@@ -272,6 +273,11 @@ class Op(BaseModel):
     def is_view(self, *xs: Shape) -> bool:
         """Whether the output shares the storage of the first input."""
         return False
+
+    def autocasts(self, device: str, *xs: Shape) -> str:
+        """What torch.autocast does with it on a device: see `autocast`."""
+        rule = self.autocast.get(device, "")
+        return rule if rule != "volumes" else "float32" if xs[0].rank == 3 else ""
 
     def arranged(self, *xs: Shape) -> str:
         """The order of its output's axes in memory: see `layout`."""

@@ -19,6 +19,7 @@ class ChannelShuffle(Op):
 
     kind: ClassVar[str] = "channel_shuffle"
     group: ClassVar[str] = "shape"
+    layout: ClassVar[str] = "format"
     formulas: ClassVar[dict[str, str]] = {"output": "the input's shape"}
 
     groups: Size = Field(description="groups of channels")

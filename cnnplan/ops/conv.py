@@ -113,6 +113,9 @@ class Conv(Op):
         padded_from = kept.own and not needs.inputs[0]  # the padding alone needs its input
         return kept._replace(inputs=()) if padded_from else kept
 
+    def arranged(self, *xs: Shape) -> str:
+        return "" if self.padding_mode == "circular" else self.layout
+
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         own = self.saved(*xs).own
         return padded_scratch(own, xs[0], self.padding_mode == "circular")

@@ -81,6 +81,9 @@ class DepthwiseConv(Op):
     def kept(self, needs: Needs, *xs: Shape) -> Saved:
         return self.conv(*xs).kept(needs, *xs)
 
+    def arranged(self, *xs: Shape) -> str:
+        return self.conv(*xs).arranged(*xs)
+
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return self.conv(*xs).scratch(needs, *xs)
 

@@ -1,5 +1,6 @@
 """global_avgpool, global_maxpool: one number for each channel."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -14,6 +15,7 @@ _FLATTEN = Module("nn.Flatten")
 class _GlobalPool(Op):
     group: ClassVar[str] = "pooling"
     own_channels: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cpu": "volumes"}
     target: ClassVar[str]
 
     keepdim: Flag = Field(False, description="keep the spatial axes, with size 1")

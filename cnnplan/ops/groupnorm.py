@@ -20,6 +20,7 @@ class GroupNorm(Op):
 
     kind: ClassVar[str] = "groupnorm"
     group: ClassVar[str] = "normalization"
+    layout: ClassVar[str] = "format"
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
     writable: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {

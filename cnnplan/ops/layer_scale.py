@@ -1,5 +1,6 @@
 """layer_scale: a learned factor for each channel of a residual branch."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -18,6 +19,7 @@ class LayerScale(Op):
     own_channels: ClassVar[bool] = True
     layout: ClassVar[str] = "same"
     keeps_for_weights: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "result", "cpu": "result"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "channels",
@@ -36,7 +38,7 @@ class LayerScale(Op):
         return INPUT
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
-        return Scratch(backward=(Kept("product", xs[0].numel, "activation"),))
+        return Scratch(backward=(Kept("product", xs[0].numel, "full"),))
 
     def torch(self, *xs: Shape) -> Module:
         return Module("LayerScale", (Argument("shape", channel_shape(*xs)), Argument("init", self.init, 1e-6, True)))

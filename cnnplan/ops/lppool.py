@@ -1,6 +1,5 @@
 """lppool: the p-norm of each window."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -21,8 +20,8 @@ class LpPool(Op):
 
     kind: ClassVar[str] = "lppool"
     group: ClassVar[str] = "pooling"
+    layout: ClassVar[str] = "format"
     own_channels: ClassVar[bool] = True
-    autocast: ClassVar[Mapping[str, str]] = {"cuda": "result"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size - kernel_size) / stride) + 1; ceil with ceil_mode",
         "flops": "prod(output) * 2 * prod(kernel_size): powers, sums and the root",
@@ -60,6 +59,9 @@ class LpPool(Op):
         out = self.output(x).numel
         powers = Kept("powers", x.numel, "full")
         return Saved((0,), own=(powers, *(Kept(w, out, "full") for w in ("mean", "sign", "magnitude", "root"))))
+
+    def autocasts(self, device: str, *xs: Shape) -> str:
+        return "result" if device == "cuda" or xs[0].rank == 3 else ""
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         n, out = xs[0].numel, self.output(*xs).numel

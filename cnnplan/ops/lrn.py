@@ -1,6 +1,5 @@
 """lrn: local response normalization."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -20,7 +19,7 @@ class Lrn(Op):
 
     kind: ClassVar[str] = "lrn"
     group: ClassVar[str] = "normalization"
-    autocast: ClassVar[Mapping[str, str]] = {"cuda": "result"}
+    layout: ClassVar[str] = "same"
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "flops": "prod(input) * (size + 4): square, sum, scale, shift, power, divide",
@@ -44,8 +43,11 @@ class Lrn(Op):
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs
         padded = Shape((x.channels + self.size - 1, *x.spatial)).numel
-        own = [Kept("padded squares", padded, "activation"), Kept("base", x.numel, "full")]
+        own = [Kept("padded squares", padded, "pooled"), Kept("base", x.numel, "full")]
         return Saved((0,), own=(*own, Kept("denominator", x.numel, "full")))
+
+    def autocasts(self, device: str, *xs: Shape) -> str:
+        return "result" if device == "cuda" or xs[0].rank > 1 else ""
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         (x,) = xs

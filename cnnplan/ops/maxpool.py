@@ -1,5 +1,6 @@
 """maxpool: the largest value of each window."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -31,6 +32,7 @@ class MaxPool(Op):
     kind: ClassVar[str] = "maxpool"
     group: ClassVar[str] = "pooling"
     layout: ClassVar[str] = "format"
+    autocast: ClassVar[Mapping[str, str]] = {"cpu": "volumes"}
     own_channels: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "floor((size + before + after - dilation * (kernel_size - 1) - 1) / stride) + 1; ceil with ceil_mode",

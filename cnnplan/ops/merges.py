@@ -149,7 +149,7 @@ class Concat(Merge):
 
     kind: ClassVar[str] = "concat"
     layer: ClassVar[str] = "Concat"
-    layout: ClassVar[str] = "same"
+    layout: ClassVar[str] = "format"
     writable: ClassVar[bool] = True
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "widest", "cpu": "widest"}
     formulas: ClassVar[dict[str, str]] = {"output": "the sizes along the axis summed; all others agree", "flops": "0"}

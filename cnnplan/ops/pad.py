@@ -76,6 +76,13 @@ class Pad(Op):
     def saved(self, *xs: Shape) -> Saved:
         return INPUT if self.mode in ("reflect", "replicate") else NOTHING
 
+    def autocasts(self, device: str, *xs: Shape) -> str:
+        wide = self.mode == "replicate" or (self.mode == "reflect" and xs[0].rank < 3)
+        return "float32" if device == "cpu" and wide else ""
+
+    def arranged(self, *xs: Shape) -> str:
+        return "" if self.mode == "circular" else self.layout
+
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         if self.mode != "circular":
             return NO_SCRATCH

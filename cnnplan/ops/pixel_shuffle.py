@@ -18,6 +18,7 @@ class PixelShuffle(Op):
 
     kind: ClassVar[str] = "pixel_shuffle"
     group: ClassVar[str] = "unpooling and resizing"
+    layout: ClassVar[str] = "format"
     formulas: ClassVar[dict[str, str]] = {
         "output": "[channels / upscale_factor^2, upscale_factor * height, upscale_factor * width]"
     }

@@ -19,7 +19,7 @@ class Prelu(Activation):
 
     kind: ClassVar[str] = "prelu"
     row: ClassVar[Row] = Row("max(0, x) + weight * min(0, x)", 1, INPUT, "nn.PReLU", "", 1)
-    autocast: ClassVar[Mapping[str, str]] = {"cuda": "low"}
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "low", "cpu": "low"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "num_parameters",

@@ -1,5 +1,6 @@
 """scale: a learned factor and offset for each channel."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -21,6 +22,7 @@ class Scale(Op):
     own_channels: ClassVar[bool] = True
     layout: ClassVar[str] = "same"
     keeps_for_weights: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cuda": "result", "cpu": "result"}
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "channels, and channels for the bias",
@@ -40,7 +42,7 @@ class Scale(Op):
         return INPUT
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
-        product = (Kept("product", xs[0].numel, "activation"),)
+        product = (Kept("product", xs[0].numel, "full"),)
         summed = product if self.bias else ()
         return Scratch(summed, summed, product)
 

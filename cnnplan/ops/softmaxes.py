@@ -13,7 +13,6 @@ from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 class _Softmax(Op):
     group: ClassVar[str] = "activation"
-    layout: ClassVar[str] = "same"
     target: ClassVar[str]
 
     axis: Integer = Field(0, description="axis of the sample that sums to 1; 0 = channels")

@@ -19,6 +19,7 @@ class SpaceToDepth(Op):
 
     kind: ClassVar[str] = "space_to_depth"
     group: ClassVar[str] = "unpooling and resizing"
+    layout: ClassVar[str] = "format"
     formulas: ClassVar[dict[str, str]] = {
         "output": "[channels * downscale_factor^2, height / downscale_factor, width / downscale_factor]"
     }

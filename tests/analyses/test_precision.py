@@ -72,27 +72,6 @@ MORE = (
     "gelu: tanh",
 )
 SIZES = ([8], [4, 8], [4, 6, 8], [4, 8, 6, 8])
-PROMOTED = "its float32 weight makes the product float32"
-ON_A_CPU = "autocast on a CPU has a list of its own, and runs it in another dtype"
-WRONG = {
-    ("cuda", "scale"): PROMOTED,
-    ("cuda", "layer_scale"): PROMOTED,
-    ("cpu", "scale"): PROMOTED,
-    ("cpu", "layer_scale"): PROMOTED,
-    ("cpu", "adaptive_avgpool: 4"): f"volumes: {ON_A_CPU}",
-    ("cpu", "adaptive_maxpool: 4"): f"volumes: {ON_A_CPU}",
-    ("cpu", "avgpool: 2"): f"volumes: {ON_A_CPU}",
-    ("cpu", "maxpool: 2"): f"volumes: {ON_A_CPU}",
-    ("cpu", "maxpool: {kernel_size: 2, stride: 1, padding: same}"): f"volumes: {ON_A_CPU}",
-    ("cpu", "global_avgpool"): f"volumes: {ON_A_CPU}",
-    ("cpu", "global_maxpool"): f"volumes: {ON_A_CPU}",
-    ("cpu", "lppool: {p: 2, kernel_size: 2}"): f"volumes: {ON_A_CPU}",
-    ("cpu", "lppool: {p: 1.5, kernel_size: 3}"): f"volumes: {ON_A_CPU}",
-    ("cpu", "lrn: 3"): ON_A_CPU,
-    ("cpu", "prelu"): ON_A_CPU,
-    ("cpu", "pad: {padding: 1, mode: reflect}"): ON_A_CPU,
-    ("cpu", "pad: {padding: 1, mode: replicate}"): ON_A_CPU,
-}
 
 
 def layers() -> list[str]:
@@ -107,8 +86,7 @@ def cases(device: str) -> list[Any]:
     for layer in layers():
         if device == "cuda" and layer.partition(":")[0] in WITHOUT_CUDA:
             continue
-        reason = WRONG.get((device, layer), "")
-        found.append(pytest.param(layer, marks=[pytest.mark.xfail(strict=True, reason=reason)] if reason else []))
+        found.append(layer)
     return found
 
 
@@ -208,17 +186,8 @@ NETWORKS = {
     "transposed": f"- {CONV}\n- conv_transpose: {{out_channels: 3, kernel_size: 2, stride: 2}}\n- elu\n{HEAD}",
     "dense": "- flatten\n- linear: 8\n- leaky_relu\n- linear: 8\n- tanh\n- linear: 3",
     "lrn": f"- {CONV}\n- lrn: 3\n{HEAD}",
-    "reflected": "- "
-    + CONV
-    + f"\n- conv: {{out_channels: 4, kernel_size: 3, padding: 1, padding_mode: reflect}}\n{HEAD}",
     "scaled": f"- {CONV}\n- layer_scale\n- silu\n{HEAD}",
     "prelu": f"- batchnorm\n- prelu\n- silu\n{HEAD}",
-}
-OFF = {
-    "lrn": ON_A_CPU,
-    "reflected": ON_A_CPU,
-    "scaled": PROMOTED,
-    "prelu": ON_A_CPU,
 }
 
 
@@ -266,7 +235,7 @@ def built(found: Any) -> nn.Module:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.xfail(strict=True, reason=OFF[n])] if n in OFF else []) for n in NETWORKS],
+    NETWORKS,
 )
 def test_what_is_kept_under_autocast(name: str) -> None:
     """The weights' copies, which the plan counts apart, are two bytes for each element at most."""
@@ -280,21 +249,13 @@ def test_what_is_kept_under_autocast(name: str) -> None:
         assert casts <= copies <= 2 * found.parameters
 
 
-PURE = {
-    "a chain": "torch keeps the statistics of a norm in the model's own dtype there, not in float32",
-    "residual": "the same",
-    "a norm first": "the same",
-    "other norms": "the same",
-    "widths that meet": "the same",
-    "prelu": "the same",
-}
 SAVED_PURE = [name for name in NETWORKS if name != "lrn"]  # a CPU does not average volumes of a narrow dtype
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.xfail(strict=True, reason=PURE[n])] if n in PURE else []) for n in SAVED_PURE],
+    SAVED_PURE,
 )
 def test_what_is_kept_of_a_narrow_model(name: str, dtype: str) -> None:
     """Model and inputs of one dtype: half of all bytes but those of indices and masks."""
