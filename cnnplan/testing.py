@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnnplan.ops.base import Op, Saved, Shape
 
 BATCH = 2
-_BYTES = {"float32": 4, "int64": 8, "activation": 4, "full": 4, "mask": 4, "bool": 1}
+_BYTES = {"float32": 4, "int64": 8, "activation": 4, "full": 4, "pooled": 4, "mask": 4, "bool": 1}
 
 
 def agrees_with_torch(op: Op, *shapes: Shape) -> bool:

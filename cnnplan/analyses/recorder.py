@@ -218,7 +218,6 @@ class Recorder:
         read = dict.fromkeys(v for node in segment for v in (*node.inputs, *([node.like] if node.like else [])))
         held = {v: self.tape.hold(at[v]) for v in read if v not in made}
         self.entered[id(segment)] = held
-        self.tape.recomputed += 1
         self.first(segment[0], list(held.values()))
 
     # -------------------------------------------------------------- backward
@@ -260,9 +259,9 @@ class Recorder:
         entering = [gradients.pop(v) for v in node.outputs if v in gradients]
         brief = [tape.alloc(*self.size(k, node), "transient") for k in scratch.backward]
         brief += [tape.alloc(v.shape.numel * values[v], 0, "transient") for v in missing]
-        low = self.setting.precision.low if self.copies.get(node.path) else 0
         one = None
         leaving: list[tuple[Value, int]] = []
+        cast: list[int] = []  # places in `leaving` whose gradients are cast back
         for index, (value, needed) in enumerate(zip(node.inputs, needs.inputs, strict=True)):
             if not needed:
                 continue
@@ -273,20 +272,18 @@ class Recorder:
                 one = tape.hold(one) if one else tape.alloc(value.shape.numel * values[value], 0, "transient")
                 leaving.append((value, one))
                 continue
-            if values[value] != own and index in self.widths.casts.get(node, ()):
-                brief.append(tape.alloc(value.shape.numel * own, 0, "transient"))
-            leaving.append((value, tape.alloc(value.shape.numel * values[value], 0, "transient")))
-        if needs.parameters:
-            width = self.setting.precision.parameter
-            again = node.path in done
-            for n in self.tensors[node]:
-                if low:
-                    brief.append(tape.alloc(0, n * low, "transient"))
-                number = tape.alloc(0, n * width, "gradients")
-                if again:
-                    brief.append(number)
-            done.add(node.path)
+            narrow = values[value] != own and index in self.widths.casts.get(node, ())
+            cast += [len(leaving)] if narrow else []
+            leaving.append((value, tape.alloc(value.shape.numel * (own if narrow else values[value]), 0, "transient")))
+        made = self.parameter_gradients(node, done) if needs.parameters else []
         for number in (*self.saved.pop(node, ()), *entering, *brief):
+            tape.drop(number)
+        for n, number in made:  # of weights that were cast
+            tape.alloc(0, n * self.setting.precision.parameter, "gradients")
+            tape.drop(number)
+        for index in cast:
+            value, number = leaving[index]
+            leaving[index] = (value, tape.alloc(value.shape.numel * values[value], 0, "transient"))
             tape.drop(number)
         for value, number in leaving:
             old = gradients.get(value)
@@ -298,6 +295,19 @@ class Recorder:
                 gradients[value] = tape.alloc(value.shape.numel * values[value], 0, "transient")
                 tape.drop(old)
                 tape.drop(number)
+
+    def parameter_gradients(self, node: Node, done: set[str]) -> list[tuple[int, int]]:
+        """The gradients of a layer's parameters, added to those of another run; elements and storage of narrow ones."""
+        tape, precision = self.tape, self.setting.precision
+        again, low = node.path in done, bool(self.copies.get(node.path))
+        done.add(node.path)
+        if low and not again:
+            return [(n, tape.alloc(0, n * precision.low, "transient")) for n in self.tensors[node]]
+        width = precision.low if low else precision.parameter
+        numbers = [tape.alloc(0, n * width, "gradients") for n in self.tensors[node]]
+        for number in numbers if again else ():
+            tape.drop(number)
+        return []
 
     # -------------------------------------------------------------- the whole
 
@@ -313,12 +323,11 @@ class Recorder:
         for made in self.copies.values():
             for number in made:
                 tape.drop(number)
-        scalar = tape.alloc(0, self.setting.precision.parameter, "loss")
+        tape.alloc(0, self.setting.precision.parameter, "loss")  # a number, which the loop holds
         gradients = self.loss_back(kept)
-        one = tape.alloc(0, self.setting.precision.parameter, "transient")  # the loss's own gradient
+        one = tape.alloc(0, self.setting.precision.parameter, "transient")  # its gradient
         self.backward(gradients)
-        for number in (one, scalar) if gradients else ():
-            tape.drop(number)
+        tape.drop(one)
         tape.place = Place("step", None)
         self.step()
         return tape
@@ -333,6 +342,7 @@ class Recorder:
                 continue
             loss, n = LOSSES[name], value.shape.numel * wide
             held = [tape.alloc(n, 0, "loss") for _ in range(loss.kept)]
+            held += [tape.alloc(0, wide, "loss")] if loss.classes else []  # the sum of the classes' weights
             brief = [tape.alloc(n, 0, "transient") for _ in range(loss.forward + (self.widths.values[value] < wide))]
             kept.setdefault(value, []).extend(held)
             for number in brief:

@@ -63,7 +63,6 @@ class Tape:
         kept: for each layer, the storages that it is the first to keep for the backward pass.
         named: for each layer, what it keeps and in which storage.
         outputs: the storages of the network's outputs.
-        recomputed: how many parts of the network are recomputed in the backward pass.
         block: sizes are rounded up to a multiple of this.
     """
 
@@ -74,7 +73,6 @@ class Tape:
         self.kept: dict[Node, list[int]] = {}
         self.named: dict[Node, list[tuple[str, int]]] = {}
         self.outputs: set[int] = set()
-        self.recomputed = 0
         self.block = block
         self.place = Place("start", None)
         self._refs: list[int] = []
