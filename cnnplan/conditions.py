@@ -19,6 +19,7 @@ DTYPES: Final = ("float32", "float16", "bfloat16")
 CPU: Final = "cpu"
 CUDA: Final = "cuda"
 """Any CUDA device."""
+MAX_BATCH: Final = 1 << 40
 IMPLEMENTATIONS: Final = ("foreach", "fused", "forloop")
 
 
@@ -28,7 +29,7 @@ class Conditions(NamedTuple):
     Attributes:
         batch: samples in a batch, on one device.
         dtype: "float32", "float16" or "bfloat16".
-        mixed: in training, whether parameters stay float32 and torch.autocast uses the dtype where it may.
+        pure: whether training casts the whole model to a narrow dtype.
         optimizer: of `analyses.optimizers.OPTIMIZERS`.
         implementation: torch's "foreach", "fused" or "forloop".
         decayed: whether the optimizer decays weights, which some do with a tensor more.
@@ -40,7 +41,7 @@ class Conditions(NamedTuple):
 
     batch: int
     dtype: str
-    mixed: bool
+    pure: bool
     optimizer: str
     implementation: str
     decayed: bool
@@ -48,6 +49,11 @@ class Conditions(NamedTuple):
     averaged: bool
     target: str
     device: Device | None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether parameters stay float32 in training, and torch.autocast uses the narrow dtype where it may."""
+        return self.dtype != "float32" and not self.pure
 
 
 def conditions(
@@ -70,7 +76,9 @@ def conditions(
     wanted, train = graph.settings.get("target"), graph.settings.get("train")
     batch = _first(batch, wanted and wanted.batch, _said(train, "batch"), 1)
     if type(batch) is not int or batch < 1:
-        raise UsageError(f"batch is an integer ≥ 1, not {batch!r}")
+        raise UsageError(f"batch is an integer ≥ 1, not {batch!r:.40}")
+    if batch > MAX_BATCH:
+        raise UsageError(f"batch is at most {MAX_BATCH:,}")
     dtype = _known("dtype", _first(dtype, wanted and wanted.dtype, _said(train, "precision"), "float32"), DTYPES)
     named = _first(target, wanted and wanted.device, CUDA)
     trained, decayed = _trained(train)
@@ -81,7 +89,7 @@ def conditions(
     return Conditions(
         batch=batch,
         dtype=dtype,
-        mixed=dtype != "float32" and (mixed is None or mixed),
+        pure=mixed is False,
         optimizer=optimizer,
         implementation=_known("implementation", implementation, IMPLEMENTATIONS),
         decayed=decayed,

@@ -30,7 +30,10 @@ def quantity(value: object) -> int:
     if match is None:
         raise refuse("a number, or one with a unit such as 140M or 12GiB,", value)
     base = 1024 if match[3] == "iB" else 1000
-    return int(float(match[1]) * base ** _SCALES[match[2].upper()])
+    found = float(match[1]) * base ** _SCALES[match[2].upper()]
+    if found == float("inf"):
+        raise refuse("a number that can be counted,", value)
+    return int(found)
 
 
 Quantity: TypeAlias = Annotated[

@@ -47,7 +47,8 @@ def deployment(graph: Graph) -> Deployment:
             continue
         maker = node.inputs[0].node
         alone = maker and maker.output not in outputs and users[maker.output] == [node]
-        if maker and alone and maker.op.takes_norms and maker.path not in shared:
+        known = node.op.buffers(*node.shapes)  # without running statistics there is no fixed factor
+        if maker and alone and known and maker.op.takes_norms and maker.path not in shared:
             folded[node] = maker
     makers = set(folded.values())
     return Deployment(_weights(graph, set(), set()), _weights(graph, set(folded), makers), len(folded))
@@ -61,11 +62,12 @@ def _weights(graph: Graph, gone: set[Node], biased: set[Node]) -> Weights:
         tensors = dict(node.op.parameters(*node.shapes))
         if node in biased:
             tensors.setdefault("bias", (node.output.shape.channels,))
-        for shape in tensors.values():
+        products = node.op.macs(*node.shapes)
+        for name, shape in tensors.items():
             n = prod(shape)
             wide += 4 * n
             narrow += 2 * n
-            int8 += n + 4 * node.output.shape.channels if len(shape) > 1 and n > max(shape) else 4 * n
+            int8 += n + 4 * node.output.shape.channels if products and name == "weight" else 4 * n
         for shape in node.op.buffers(*node.shapes).values():
             count = 8 * (not shape)
             n = prod(shape) if shape else 0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 STRATEGIES: Final = ("ddp", "fsdp")
 BUCKET: Final = 25 << 20
 """DDP's bucket_cap_mb, in bytes."""
+FIRST_BUCKET: Final = 1 << 20
+"""The first one is small, so that exchanging starts early."""
 SHARDED: Final = ("parameters", "gradients", "optimizer_state", "average")
 
 
@@ -28,7 +30,7 @@ class Share(NamedTuple):
     Attributes:
         devices, strategy: how many, and how.
         parameters, gradients, optimizer_state: of this device.
-        buckets: gradients as they are exchanged, and how many buckets of at most 25 MiB they are.
+        buckets, bucket_count: gradients as they are exchanged, and in how many buckets, of about 25 MiB.
         gathered: parameters of other devices, and their gradients, while a unit runs; the most there are.
         peak: the most that is alive at once on this device.
         global_batch: samples on all devices.
@@ -65,7 +67,7 @@ def share(memory: Memory, fleet: Fleet, batch: int | None = None) -> Share:
             strategy,
             **whole,
             buckets=buckets,
-            bucket_count=-(-buckets // BUCKET),
+            bucket_count=_buckets(memory) if buckets else 0,
             gathered=0,
             peak=memory.played(batch).peak + buckets,
             global_batch=devices * batch,
@@ -97,11 +99,24 @@ def _gathered(memory: Memory) -> int:
     """The whole parameters of two units in a row, and the gradients of the larger one."""
     width = memory.setting.precision.parameter
     nodes = memory.graph.nodes
-    units = []
+    units: list[tuple[int, int]] = []
     for step in memory.graph.root.steps:
         for copy in step.copies:
-            n = sum(sum(memory.tensors[nodes[node.index]]) for node in copy.nodes() if not node.shared_with)
-            if n:
-                units.append(n * width)
-    pairs = [a + b + max(a, b) for a, b in zip(units, [*units[1:], 0], strict=True)]
+            own = [(sum(memory.tensors[nodes[n.index]]), n.trainable) for n in copy.nodes() if not n.shared_with]
+            if whole := sum(n for n, _ in own):
+                units.append((whole * width, sum(n for n, trainable in own if trainable) * width))
+    following = [*units[1:], (0, 0)] if units else []
+    pairs = [a + b + max(da, db) for (a, da), (b, db) in zip(units, following, strict=True)]
     return max(pairs, default=0)
+
+
+def _buckets(memory: Memory) -> int:
+    """How many buckets: gradients in the order in which they are there, none cut in two, the first bucket small."""
+    width, nodes = memory.setting.precision.parameter, memory.graph.nodes
+    found, filled, limit = 0, 0, FIRST_BUCKET
+    for node in reversed(nodes):
+        for n in reversed(memory.tensors[node]) if node.trainable and not node.shared_with else ():
+            filled += n * width
+            if filled >= limit:
+                found, filled, limit = found + 1, 0, BUCKET
+    return found + (filled > 0)

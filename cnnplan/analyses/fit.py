@@ -189,11 +189,8 @@ def _alternatives(memory: Memory, place: Place) -> Iterator[tuple[str, str, Memo
     if it.dtype == "float32" and it.target != "cpu":
         dtype = "bfloat16" if device is None or device.bfloat16 else "float16"
         scaled = "" if dtype == "bfloat16" else ", with a gradient scaler"
-        yield (
-            f"--dtype {dtype}",
-            f"mixed precision: less exact products{scaled}",
-            (memory.under(it._replace(dtype=dtype, mixed=True))),
-        )
+        cost = "the whole model in it: less exact" if it.pure else f"mixed precision: less exact products{scaled}"
+        yield f"--dtype {dtype}", cost, memory.under(it._replace(dtype=dtype))
     if OPTIMIZERS[it.optimizer].states > 1:
         yield (
             "--optimizer momentum",
@@ -227,7 +224,8 @@ def _recomputed(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
         saved = sum(memory.saved_bytes[node] for node in nodes)
         items[id(step.item)] = step.item, items.get(id(step.item), (step.item, 0))[1] + saved
         for copy in step.copies:
-            pending += copy.inside()
+            if not (copy.scope and copy.scope.block and copy.scope.block.builtin):  # not the reader's own text
+                pending += copy.inside()
     for item, _ in sorted(items.values(), key=lambda known: -known[1])[:8]:
         segments = checkpointed(graph, item)
         again = sum(work[node] for node in segments if not node.checkpoint)
@@ -245,11 +243,15 @@ def _coarser(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
     node = next((n for n in graph.nodes if hasattr(n.op, "stride") and n.op.macs(*n.shapes)), None)
     if node is None or node.shared_with or node.inputs[0].shape.rank == 0:
         return
+    said = node.item.arguments.get("stride")
+    alone = sum(other.item is node.item for other in graph.nodes) == 1
+    if not (alone or (said and said[1].dynamic)):  # the item stands for other layers, too
+        return
     stride = node.op.stride  # type: ignore[attr-defined]
     twice = tuple(2 * n for n in stride) if isinstance(stride, tuple) else 2 * stride
     other = restrided(memory, node, twice)
     if other:
-        shown = "x".join(map(str, twice)) if isinstance(twice, tuple) else twice
+        shown = list(twice) if isinstance(twice, tuple) else twice
         macs = [sum(n.op.macs(*n.shapes) for n in g.nodes) for g in (graph, other.graph)]
         cost = f"coarser maps everywhere behind it: {100 * macs[1] / (macs[0] or 1):.0f} % of the MACs"
         held = [memory.training.parameters, other.training.parameters]

@@ -68,6 +68,7 @@ class Recorder:
         self.needed: dict[Value, bool] = dict.fromkeys(facts.graph.inputs, False)
         self.needs: dict[Node, Needs] = {}
         self.copies: dict[str, list[int]] = {}  # of weights, cast by autocast
+        self.narrow: set[str] = set()  # whose weights were cast
         self._first: set[int] = set()
 
     # -------------------------------------------------------------- what is there all the time
@@ -196,9 +197,17 @@ class Recorder:
             return []
         made = self.copies.get(node.path)
         if made is None:
+            self.narrow.add(node.path)
             sizes = [n * precision.low for n in self.tensors[node]]
             made = self.copies[node.path] = [self.tape.alloc(0, n, "cast parameters") for n in sizes]
         return [self.tape.hold(made[0])] if made and self.needs[node].any else []
+
+    def forget(self) -> None:
+        """Let the copies of weights go: autocast keeps them to the end of a forward pass."""
+        for made in self.copies.values():
+            for number in made:
+                self.tape.drop(number)
+        self.copies = {}
 
     def first(self, node: Node, held: Sequence[int]) -> None:
         """Note what a layer is the first to keep; the network's own input is apart."""
@@ -249,6 +258,7 @@ class Recorder:
             last.update(dict.fromkeys(node.outputs, node.index))
             last.update(dict.fromkeys((*node.inputs, *([node.like] if node.like else [])), node.index))
         self.forward(segment, at, last, "recompute", training=True)
+        self.forget()
 
     def step_back(self, node: Node, gradients: dict[Value, int], done: set[str]) -> None:
         """The backward pass of one layer."""
@@ -299,7 +309,7 @@ class Recorder:
     def parameter_gradients(self, node: Node, done: set[str]) -> list[tuple[int, int]]:
         """The gradients of a layer's parameters, added to those of another run; elements and storage of narrow ones."""
         tape, precision = self.tape, self.setting.precision
-        again, low = node.path in done, bool(self.copies.get(node.path))
+        again, low = node.path in done, node.path in self.narrow
         done.add(node.path)
         if low and not again:
             return [(n, tape.alloc(0, n * precision.low, "transient")) for n in self.tensors[node]]
@@ -320,9 +330,7 @@ class Recorder:
         tape.outputs = {self.at[v] for v in self.graph.outputs.values()}
         tape.place = Place("loss", None)
         kept = self.losses()
-        for made in self.copies.values():
-            for number in made:
-                tape.drop(number)
+        self.forget()
         tape.alloc(0, self.setting.precision.parameter, "loss")  # a number, which the loop holds
         gradients = self.loss_back(kept)
         one = tape.alloc(0, self.setting.precision.parameter, "transient")  # its gradient

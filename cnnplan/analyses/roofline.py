@@ -16,6 +16,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.analyses.precision import Precision, widths
+from cnnplan.ops.base import Needs
 from cnnplan.ops.window import WHOLE
 
 if TYPE_CHECKING:
@@ -82,14 +83,18 @@ def roofline(graph: Graph, precision: Precision, batch: int, device: Device | No
         if not needs:
             found[node] = Roof(format, forward, Pass(0, 0, None if device is None else 0.0, ""))
             continue
-        saved = op.saved(*shapes)
-        leaving = 0 if view else sum(n for n, need in inputs if need)
-        kept = sum(inputs[i][0] for i in saved.inputs if i < len(inputs)) + (outputs if saved.output else 0)
-        passes = 1 + (trained and any(need for _, need in inputs)) if macs else 1  # one for data, one for weights
-        moved = outputs + leaving + kept + weights * own + (weights * precision.parameter if trained else 0)
-        found[node] = Roof(
-            format, forward, _pass(flops * passes, macs * passes, moved, format, 1.0 if trained else fewer, device)
-        )
+        wanted = Needs(tuple(need for _, need in inputs), trained)
+        through = range(len(inputs)) if view else op.scratch(wanted, *shapes).passes
+        onward = any(need for _, need in inputs)
+        passes = 1 + (trained and onward) if macs else 1  # one for data, one for weights
+        moved = sum(n for index, (n, need) in enumerate(inputs) if need and index not in through)
+        if moved or trained:  # else gradients pass as they are
+            saved = op.kept(wanted, *shapes)
+            read = trained or not macs  # a product's input is read for the gradients of its weights alone
+            moved += sum(inputs[i][0] for i in saved.inputs if read and i < len(inputs))
+            moved += outputs + (outputs if saved.output else 0)
+            moved += weights * own * onward + weights * precision.parameter * trained
+        found[node] = Roof(format, forward, _pass(flops * passes, macs * passes, moved, format, fewer, device))
     return found
 
 

@@ -263,7 +263,7 @@ def access(target: str, part: str) -> str:
     if part.isdecimal():
         return f"{target}[{part}]"
     name, dot, number = part.partition(".")
-    return f"{target}.{name}[{number}]" if dot else f"{target}.{part}"
+    return f"{target}.{name}[{number}]" if dot and number.isdecimal() else f"{target}.{part}"
 
 
 def around(name: str, suffix: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from cnnplan.analyses.fit import MOST
 from cnnplan.diagnostics import printable
-from cnnplan.render.numbers import bar, counted, percent, plural, seconds, size
+from cnnplan.fitting import machine_memory
+from cnnplan.render.numbers import at_most, bar, counted, percent, plural, seconds, size
 from cnnplan.render.rows import rows
 from cnnplan.render.spark import curve
 from cnnplan.render.styled import Styled
@@ -60,7 +61,8 @@ def where(found: Fit) -> str:
     """The device, or the amount of memory."""
     device, limit = found.place.device, found.place.limit
     if device is None:
-        return f"{size(limit)}{' of this machine' if found.plan.conditions.target == 'cpu' else ''}"
+        here = found.plan.conditions.target == "cpu" and limit == machine_memory()
+        return f"{size(limit)}{' of this machine' if here else ''}"
     return f"{device.name}, {size(limit)}"
 
 
@@ -152,7 +154,7 @@ def batches(found: Fit) -> list[str]:
         whole = training.parameters + training.gradients + training.optimizer_state
         parts = f"parameters, gradients and optimizer state alone are {size(whole)}; " if whole > limit else ""
         alone = f"the parameters alone are {size(training.parameters)}; " if training.parameters > limit else parts
-        said.append(f"not even one sample can be trained: {alone}it needs up to {size(found.at.total.at_most)}")
+        said.append(f"not even one sample can be trained: {alone}it needs up to {at_most(found.at.total.at_most)}")
     if found.largest_inference:
         least = "at least " if found.largest_inference == MOST else ""
         said.append(f"largest batch of an inference {least}{found.largest_inference:,}")
@@ -243,7 +245,8 @@ def _times(out: Styled, found: Fit, width: int) -> None:
     for word, one in lines:
         time = seconds(one.seconds) if one.seconds is not None else ""
         moved = f"{counted(one.flops, 'FLOPs')}, {size(one.bytes)} moved"
-        out.add(f"{word:<{WORD}}{time:>11}  {moved}{f', mostly {one.bound}-bound' if one.bound else ''}\n")
+        said = wrap(f"{moved}{f', mostly {one.bound}-bound' if one.bound else ''}", max(20, width - WORD - 13))
+        out.add(f"{word:<{WORD}}{time:>11}  " + f"\n{'':<{WORD + 13}}".join(said) + "\n")
     formats = sorted({roof.format for roof in found.plan.roofline.values() if roof.format})
     if device and formats:
         out.add(

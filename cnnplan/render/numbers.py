@@ -33,6 +33,14 @@ def size(n: int) -> str:
     return f"{n} B"
 
 
+def at_most(n: int) -> str:
+    """A number of bytes, rounded up: whoever gives so much gives enough."""
+    for unit, name in _BYTES:
+        if n >= unit:
+            return f"{-(-100 * n // unit) / 100:.2f} {name}"
+    return f"{n} B"
+
+
 def percent(part: int, whole: int) -> str:
     """12.5 %; "<0.1 %" for a trace; nothing for 0."""
     if not part or not whole:

@@ -48,7 +48,10 @@ class Interpreter:
             runner = Runner(node.op, node.shapes)
         named = [*runner.named_parameters(), *runner.named_buffers()]
         state = {name: tensors[f"{node.path}.{name.removeprefix('core.')}"] for name, _ in named}
-        runner.load_state_dict(state, strict=False, assign=True)
+        wanted = {name: tensor.requires_grad for name, tensor in state.items()}
+        runner.load_state_dict(state, strict=False, assign=True)  # which makes them as the runner's were
+        for name, tensor in state.items():
+            tensor.requires_grad_(wanted[name])
         return runner
 
     def run(self, inputs: Sequence[Tensor], watch: Watch | None = None) -> list[Tensor]:

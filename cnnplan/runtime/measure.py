@@ -61,7 +61,12 @@ def on_cpu(plan: Plan) -> Measured:
     model = build(plan.graph).train()
     if not plan.conditions.mixed:
         model = model.to(getattr(torch, plan.conditions.dtype))
-    training, inference = step_and_inference(memory, model, _inputs(memory, torch.device("cpu")))
+    try:
+        training, inference = step_and_inference(memory, model, _inputs(memory, torch.device("cpu")))
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise UsageError("this machine's memory is not enough for a real step; measure at a smaller --batch") from None
     return Measured("cpu", training, None, inference, counted=True)
 
 

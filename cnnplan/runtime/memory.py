@@ -28,9 +28,7 @@ SLACK = 1 << 16
 
 def planned(plan: Plan, batch: int) -> Memory:
     """The plan's memory under the rules of a CPU, in float32, at a batch size."""
-    it = plan.conditions._replace(
-        batch=batch, dtype="float32", mixed=False, target="cpu", device=None, implementation="forloop"
-    )
+    it = plan.conditions._replace(batch=batch, dtype="float32", target="cpu", device=None, implementation="forloop")
     return Memory(plan.graph, it)
 
 

@@ -458,7 +458,7 @@ GROUPS = {
     "a name": f"- {GROUP}  name: front\n",
     "copies": f"- {GROUP}  repeat: 3\n",
     "two": f"- {GROUP}- tanh\n- {GROUP}- tanh\n",
-    "a branch": f"- add:\n    body:\n      - {CONV}\n      - sigmoid\n      - {CONV}\n    other:\n      - {CONV}\n",
+    "a branch": "- add:\n    body:\n" + f"      - {CONV}\n      - sigmoid\n" * 4 + f"    other:\n      - {CONV}\n",
     "run again": f"- {CONV}\n- {GROUP}  name: front\n- share: front\n",
     "nested": "- layers:\n    - " + GROUP.replace("\n", "\n    ") + "- tanh\n",
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -26,7 +26,6 @@ from cnnplan.runtime.memory import alive, saved_bytes
 from cnnplan.runtime.tracker import Tracker
 from tests.analyses.test_optimizers import CLASSES, HOW, UNFUSED
 from tests.analyses.test_precision import ARGUMENTS
-from tests.emit.small_networks import SPECS
 from tests.language.helpers import net, plan
 from tests.networks import Spec, networks
 
@@ -124,6 +123,9 @@ NETWORKS = {
     # other merges
     "a concat": net(f"- {CONV}\n- concat:\n    a: [{{{POINT}}}, relu]\n    b: [{{{POINT}}}, silu]\n{END}"),
     "a concat beside an identity": net(f"- {CONV}\n- concat:\n    a: [{{{POINT}}}, relu]\n    b: []\n- silu\n{END}"),
+    "a concat of a vector and itself": net(
+        "- linear: 64\n- concat:\n    a: [tanh]\n    b: []\n- linear: 2", head="cnnplan: 1\nname: net\ninput: [64]\n"
+    ),
     "dense connections": net(f"- {CONV}\n- concat:\n    a: [{{{POINT}}}, relu]\n    b: []\n  repeat: 3\n{END}"),
     "a gate": net(
         "- conv: {out_channels: 8, kernel_size: 3, padding: 1}\n- squeeze_excite: 2\n- global_avgpool\n- linear: 5"
@@ -137,7 +139,7 @@ NETWORKS = {
     "a mean of three": net(f"- {CONV}\n- mean:\n    a: [{{{POINT}}}]\n    b: []\n    c: [tanh]\n{END}"),
     # shared and frozen parameters
     "shared twice": net(
-        f"- conv: {{out_channels: 3, kernel_size: 3, padding: 1}}\n  name: c\n- relu\n- share: c\n- relu\n- share: c\n{END}"
+        f"- conv: {{out_channels: 3, kernel_size: 1}}\n  name: c\n- relu\n- share: c\n- silu\n- share: c\n{END}"
     ),
     "a shared group": net(
         f"- layers: [{{conv: {{out_channels: 3, kernel_size: 1}}}}, tanh]\n  name: g\n- share: g\n{END}"
@@ -176,12 +178,20 @@ NETWORKS = {
         f"- {CONV}\n- layernorm: channels\n- gelu\n- layernorm: channels\n- {CONV}\n{END}"
     ),
     "a layer norm over all": net(f"- {CONV}\n- layernorm\n- gelu\n{END}"),
+    "a convolution of channels last": net(
+        "- layernorm: channels\n- conv: {out_channels: 32, kernel_size: 3, bias: false}\n- global_avgpool",
+        head="cnnplan: 1\nname: net\ninput: [50, 4, 16]\n",
+    ),
     "response normalization": net(f"- {CONV}\n- lrn: 3\n- {CONV}\n{END}"),
     "reflect padding": net(
         f"- {CONV}\n- conv: {{out_channels: 4, kernel_size: 3, padding: 1, padding_mode: reflect}}\n{END}"
     ),
     "circular padding": net(
         f"- {CONV}\n- conv: {{out_channels: 4, kernel_size: 3, padding: 1, padding_mode: circular}}\n{END}"
+    ),
+    "circular padding of a small volume": net(
+        f"- scale\n- conv: {{out_channels: 4, kernel_size: 3, padding: 1, padding_mode: circular}}\n{END}",
+        head="cnnplan: 1\nname: net\ninput: [8, 2, 2, 2]\n",
     ),
     "a circular pad": net(f"- {CONV}\n- pad: {{padding: 1, mode: circular}}\n- tanh\n{END}"),
     "max pooling with padding on one side": net(
@@ -203,7 +213,7 @@ NETWORKS = {
     "a group recomputed": net(f"- {CONV}\n- layers: [tanh, {{{CONV}}}, silu]\n  checkpoint: true\n- tanh\n{END}"),
     "blocks recomputed one by one": net(f"- {CONV}\n- body: 4\n  checkpoint: true\n  repeat: 3\n{END}", more=BODY),
     "a block recomputed in one that is": net(
-        f"- {CONV}\n- layers:\n    - body: 4\n      checkpoint: true\n    - tanh\n    - body: 4\n  checkpoint: true\n{END}",
+        f"- {CONV}\n- layers: [{{body: 4, checkpoint: true}}, tanh, {{body: 4}}]\n  checkpoint: true\n{END}",
         more=BODY,
     ),
     "a shared group recomputed": net(
@@ -237,6 +247,14 @@ NETWORKS = {
         - flatten
         - linear: 5
         """
+    ),
+    "recomputed up to a convolution": net(
+        f"- {CONV}\n- layers: [tanh, {{conv: {{out_channels: 16, kernel_size: 1}}}}]\n"
+        "  checkpoint: true\n- global_avgpool\n- linear: 5"
+    ),
+    "recomputed up to a sum": net(
+        f"- {CONV}\n- add:\n    a: [{{{CONV}}}, batchnorm, relu, {{{CONV}}}, batchnorm]\n    b: []\n"
+        "  checkpoint: true\n- global_avgpool\n- linear: 5"
     ),
     "recomputed and random": net(
         f"- {CONV}\n- layers: [{{{CONV}}}, tanh, {{dropout: 0.3}}, {{{CONV}}}]\n  checkpoint: true\n{END}"
@@ -311,6 +329,7 @@ def test_saved_bytes_of_layers(name: str) -> None:
         assert sum(layer.saved_bytes for layer in planned.layers) == planned.training.saved_activations
 
 
+EARLY = "torch stops as soon as all that was kept is there again: what comes last is not made"
 PARTIAL = "the first partial result is gone when the gradient of the first factor is made"
 BRANCH = "the first branch's result is gone when the last sum is made"
 PADDED = "the module that pads is through: what it padded is gone when the window slides"
@@ -318,9 +337,14 @@ TRAINING = {
     "a crop": "what comes in is gone when the second axis is filled up",
     "a product of three": PARTIAL,
     "a maximum of three": PARTIAL,
+    "a concat of a vector and itself": "gradients that leave a concat are views: a sum is a tensor of its own",
+    "a convolution of channels last": "the weight's gradient is of channels last, too, and copied",
     "circular padding": "there are fewer copies in the backward pass",
+    "circular padding of a small volume": "there are more copies in the backward pass",
     "a circular pad": "there are fewer copies in the backward pass",
     "a block recomputed in one that is": "the inner block is recomputed once more, and keeps nothing until then",
+    "recomputed up to a convolution": EARLY,
+    "recomputed up to a sum": EARLY,
     "shared inside what is recomputed": "a name holds its value while the part runs again",
 }
 INFERENCE = {
@@ -376,8 +400,21 @@ MORE = (
     ),
     *("adaptive_avgpool: 1", "adaptive_maxpool: 1", "lppool: {p: 3, kernel_size: 3, stride: 1}"),
 )
-OPERATION_TRAINING: dict[str, str] = {}
-OPERATION_INFERENCE: dict[str, str] = {}
+OWN = "the statistics of the sample, or of the batch, are made in evaluation, too"
+OPERATION_TRAINING = {
+    "lppool: {p: 2, kernel_size: 2}": "fewer tensors of the output's size are alive where it is small",
+    "avgpool: {kernel_size: 3, padding: same}": "the counts are gone when the gradient of the windows is made",
+    "pad: {padding: 1, mode: circular}": TRAINING["a circular pad"],
+}
+OPERATION_INFERENCE = {
+    "abs_tanh": "the hyperbolic tangent is made in evaluation, too",
+    "instancenorm": OWN,
+    "instancenorm: {affine: true}": OWN,
+    "batchnorm: {track_running_stats: false}": OWN,
+    "maxpool: {kernel_size: 3, padding: same}": PADDED,
+    "avgpool: {kernel_size: 3, stride: 2, padding: [[0, 1], [1, 0]]}": PADDED,
+    "avgpool: {kernel_size: 3, padding: same}": "two pooled maps are there where it is scaled",
+}
 
 
 def operations() -> list[str]:
@@ -416,3 +453,295 @@ def test_the_peak_of_a_step_with_an_operation(layer: str) -> None:
 def test_the_peak_of_an_inference_with_an_operation(layer: str) -> None:
     planned, found = alone(layer)
     assert planned.inference.peak == found.inference
+
+
+# ------------------------------------------------------------------------- optimizers and losses
+
+DENSE = net("- linear: 40\n- relu\n- linear: 40\n- relu\n- linear: 3", head=VECTOR)
+"""Its peak is in the optimizer's step, where that makes tensors: the second matrix is the largest."""
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS])
+def test_the_peak_with_an_optimizer(optimizer: str, implementation: str) -> None:
+    """In the second step, in which the state is there; in a forward pass that is short, and in one that is not."""
+    if implementation == "fused" and optimizer in UNFUSED:
+        pytest.skip("torch has none")
+    for text in (DENSE, NETWORKS["a chain"]):
+        for batch in (1, 4):
+            planned = plan(text, batch=batch, target="cpu", optimizer=optimizer, implementation=implementation)
+            found, _ = step_and_inference(planned.memory, cnnplan.build(planned), inputs(planned, batch))
+            assert planned.training.peak == found, (batch, planned.training.peak - found)
+
+
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": F.cross_entropy,
+    "binary_cross_entropy": F.binary_cross_entropy_with_logits,
+    "nll": F.nll_loss,
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+}
+LOSS_NETWORKS = {
+    "a map": "- conv: {out_channels: 8, kernel_size: 1}",
+    "a map behind maps": "- scale\n- silu\n- conv: {out_channels: 8, kernel_size: 1}",
+}
+
+
+class Step(NamedTuple):
+    """A step as it is written by hand: its peak, and what it leaves."""
+
+    peak: int
+    left: int
+
+
+def by_hand(planned: Plan, loss_of: Callable[..., Tensor], target: Tensor) -> Step:
+    """The second of two steps; output and loss are held to their ends."""
+    model, x = cnnplan.build(planned).train(), inputs(planned, planned.batch)
+    held = [*model.parameters(), *model.buffers(), *x, target]
+    optimizer = CLASSES[planned.conditions.optimizer](list(model.parameters()), lr=1e-3, **HOW["forloop"])
+    left = 0
+    with Tracker(held) as tracker:
+        for _ in range(2):
+            optimizer.zero_grad(set_to_none=True)
+            tracker.peak = tracker.live
+            y = model(*x)
+            loss = loss_of(y, target)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            left = tracker.live
+            del y, loss
+    base = sum(t.untyped_storage().nbytes() for t in held)
+    return Step(base + tracker.peak, base + left)
+
+
+@pytest.mark.parametrize("layers", LOSS_NETWORKS.values(), ids=LOSS_NETWORKS.keys())
+@pytest.mark.parametrize(
+    "loss", known({"mse": "torch's mean squared error is a number in a storage of the output's size"}, tuple(FUNCTIONS))
+)
+def test_the_peak_with_a_loss(loss: str, layers: str) -> None:
+    """As the spec's `train` says it, in a loop of one's own; but for single numbers."""
+    for batch in BATCHES:
+        planned = plan(net(layers, more=f"train: {{loss: {loss}}}"), batch=batch, target="cpu")
+        assert planned.conditions.losses == (loss,)
+        classes = loss in ("cross_entropy", "nll")
+        target = torch.zeros(batch, 8, 8, dtype=torch.int64) if classes else torch.rand(batch, 8, 8, 8)
+        assert planned.training.target == target.nbytes
+        found = by_hand(planned, FUNCTIONS[loss], target)
+        assert abs(planned.training.peak - found.peak) <= SCALARS, (batch, planned.training.peak - found.peak)
+
+
+SEVERAL = {
+    "{logits: cross_entropy, boxes: mse}": ("cross_entropy", "mse"),
+    "{boxes: l1}": (None, "l1"),
+}
+
+
+@pytest.mark.parametrize("losses", SEVERAL)
+def test_losses_of_several_outputs(losses: str) -> None:
+    """One for each, or none."""
+    for batch in BATCHES:
+        planned = plan(f"{NETWORKS['two outputs']}train: {{loss: {losses}}}", batch=batch, target="cpu")
+        assert planned.conditions.losses == SEVERAL[losses]
+        found, _ = step_and_inference(planned.memory, cnnplan.build(planned), inputs(planned, batch))
+        assert abs(planned.training.peak - found) <= SCALARS, (batch, planned.training.peak - found)
+
+
+# ------------------------------------------------------------------------- parts
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_parts(name: str, optimizer: str) -> None:
+    """The bytes of parameters, buffers, gradients and state, of a batch and its targets."""
+    planned = plan(NETWORKS[name], batch=3, target="cpu", optimizer=optimizer)
+    model, x = models(name)[1].train(), inputs(planned, 3)
+    model.zero_grad(set_to_none=True)
+    given = model(*x)
+    outputs = [given] if isinstance(given, Tensor) else list(given)
+    if any(y.requires_grad for y in outputs):
+        sum(y.sum() for y in outputs).backward()  # type: ignore[union-attr]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    state = 0
+    if trained:
+        chosen = CLASSES[optimizer](trained, lr=0.0)
+        chosen.step()
+        tensors = (v for held in chosen.state.values() for v in held.values())
+        state = sum(v.nbytes for v in tensors if isinstance(v, Tensor))
+    found = planned.training
+    assert found.parameters == planned.inference.parameters == sum(p.nbytes for p in model.parameters())
+    assert found.buffers == planned.inference.buffers == sum(b.nbytes for b in model.buffers())
+    assert found.gradients == sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    assert found.optimizer_state == state
+    assert found.input == planned.inference.input == sum(t.nbytes for t in x)
+    assert found.target == sum(8 * 3 * y[0, 0].numel() for y in outputs)
+    assert sum(found.at_peak.values()) == found.peak
+    assert sum(planned.inference.at_peak.values()) == planned.inference.peak
+
+
+def test_a_step_by_hand() -> None:
+    """Convolution 3 to 4, ReLU in place, 2 x 2 max pooling, dense 5; two samples, on a CPU.
+
+    Saved: the convolution keeps the input, which is no activation; ReLU its output, 4 · 64, which the pooling
+    keeps, too; the pooling 4 · 16 int64 indices; the dense layer the flattened 4 · 16 of the pooling's output.
+    The inference's peak: the input and two maps of 4 · 64 are never alive; one is, in the convolution and in the
+    pooling, where its output and the indices are.
+    """
+    planned = plan(net(f"- {CONV}\n- relu\n- maxpool: 2\n- flatten\n- linear: 5"), batch=2, target="cpu")
+    weights = 4 * (4 * 27 + 4 + 5 * 64 + 5)
+    saved = {"relu1": 2 * 4 * 256, "maxpool1": 2 * 8 * 64, "linear1": 2 * 4 * 64}
+    assert planned.training.saved_activations == sum(saved.values())
+    assert {layer.name: layer.saved_bytes for layer in planned.layers if layer.saved_bytes} == saved
+    assert (planned.training.parameters, planned.training.gradients, planned.training.input) == (
+        weights,
+        weights,
+        2 * 768,
+    )
+    assert planned.inference.peak == weights + 2 * 768 + 2 * 4 * 256 + 2 * (4 + 8) * 64
+
+
+# ------------------------------------------------------------------------- what holds of any tape
+
+LASTING = ("parameters", "buffers", "optimizer_state", "average", "input", "target")
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+def holds(planned: Plan) -> None:
+    """Live bytes are never negative; a step ends with what outlives it, the gradients, the outputs and the loss."""
+    batch, training = planned.batch, planned.training
+    for tape in (planned.memory.tape, planned.memory.inference_tape):
+        sizes, played = tape.bytes(batch), tape.play(batch)
+        assert min(played.live) >= 0
+        assert played.peak == max(played.live) == played.live[played.at]
+        made = [event for event in tape.events if event > 0]
+        freed = [-event for event in tape.events if event < 0]
+        assert made == list(range(1, len(sizes) + 1))
+        assert len(freed) == len(set(freed))
+        ends = tape.parts(batch, len(tape.events) - 1)
+        assert sum(ends.values()) == played.live[-1]
+        assert ends.get("parameters", 0) == training.parameters
+        assert tape.outputs <= set(made) - set(freed)
+    tape, sizes = planned.memory.tape, planned.memory.tape.bytes(batch)
+    ends = tape.parts(batch, len(tape.events) - 1)
+    found = {part: ends.pop(part, 0) for part in (*LASTING, "gradients")}
+    assert found == {part: getattr(training, part) for part in found}
+    outputs = sum(sizes[number - 1] for number in tape.outputs if tape.storages[number - 1].part != "input")
+    assert sum(ends.values()) - outputs == 4  # the loss
+
+
+def alive_to_the_end(planned: Plan) -> bool:
+    """Whether every layer leads to an output, so that all parameters have gradients."""
+    return all(d.code != "R401" for d in planned.diagnostics)
+
+
+@given(networks(), st.integers(1, 4))
+@settings(suppress_health_check=SLOW)
+def test_any_tape(spec: Spec, batch: int) -> None:
+    planned = plan(spec, batch=batch, target="cpu", optimizer="adam")
+    assume(alive_to_the_end(planned))
+    holds(planned)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_tapes_of_the_networks(name: str) -> None:
+    holds(plan(f"{NETWORKS[name]}train: {{ema: 0.99}}", batch=2, target="cpu", optimizer="momentum"))
+
+
+@given(networks(), st.lists(st.integers(1, 300), min_size=2, max_size=6), st.sampled_from(["cpu", "cuda"]))
+@settings(suppress_health_check=SLOW)
+def test_more_samples_need_more(spec: Spec, batches: list[int], target: str) -> None:
+    """Peaks grow with the batch; on CUDA every storage is of whole blocks of 512 bytes, and so are peaks."""
+    memory = plan(spec, target=target).memory
+    for tape in (memory.tape, memory.inference_tape):
+        peaks = [tape.play(batch).peak for batch in sorted(batches)]
+        assert peaks == sorted(peaks)
+        if target == "cuda":
+            assert all(size % 512 == 0 for size in tape.bytes(batches[0]))
+
+
+# ------------------------------------------------------------------------- the build and the check beside it
+
+
+@pytest.mark.xfail(strict=True, reason="the emitted source reads `self.g[c](c)`")
+def test_an_item_shared_inside_a_group_with_a_name() -> None:
+    """Recomputed or not, the model runs."""
+    for modifier in ("checkpoint: true", "trainable: true"):
+        text = net(
+            f"- layers:\n    - {CONV}\n      name: c\n    - slice: {{stop: 3}}\n    - share: c\n  name: g\n  {modifier}"
+        )
+        with torch.no_grad():
+            assert cnnplan.build(text)(torch.randn(2, 3, 8, 8)).shape == (2, 4, 8, 8)
+
+
+WRONG_CHECKS = {
+    "frozen at the start": "the layers that are run one by one let the frozen parameters require gradients",
+}
+
+
+@pytest.mark.parametrize("name", known(WRONG_CHECKS, ("a chain", "a gate", "a block recomputed", *WRONG_CHECKS)))
+def test_verify_agrees(name: str) -> None:
+    found = cnnplan.verify(NETWORKS[name], probes=1)
+    assert {c.what: c.verdict for c in found.checks if c.what in ("saved", "training peak", "inference peak")} == {
+        "saved": "exact",
+        "training peak": "exact",
+        "inference peak": "exact",
+    }
+
+
+# ------------------------------------------------------------------------- the counting itself
+
+
+def reported(run: Callable[[], object]) -> int:
+    """The most bytes that torch's CPU allocator says are alive, of those made in a piece of code."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        run()
+    found: list[tuple[int, int]] = []
+    pending = list(profile.profiler.kineto_results.experimental_event_tree())
+    while pending:
+        event = pending.pop()
+        pending += event.children
+        if event.tag.name == "Allocation":
+            found.append((event.start_time_ns, event.extra_fields.alloc_size))
+    live = peak = 0
+    for _, size in sorted(found, key=lambda one: one[0]):
+        live += size
+        peak = max(peak, live)
+    return peak
+
+
+def residual(x: Tensor) -> Tensor:
+    """A value that goes two ways, whose gradients are added in place."""
+    h = x.sin()
+    return (h + h.tanh()).exp()
+
+
+def joined(x: Tensor) -> Tensor:
+    """Gradients of a concat are views, which are added to out of place."""
+    h = x.sin()
+    return torch.cat([h.tanh(), h, h * h.sigmoid()], 1)
+
+
+COUNTED: dict[str, Callable[[Tensor], Tensor]] = {
+    "a chain": lambda x: x.tanh().sigmoid().exp(),
+    "in place": lambda x: x.sin().relu_().tanh(),
+    "a sum of two ways": lambda x: x.tanh() + x.sigmoid(),
+    "a residual sum": residual,
+    "views": lambda x: x.exp()[:, :40].tanh().flatten().view(-1, 10),
+    "values joined": joined,
+    "a softmax": lambda x: x.exp().softmax(1),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_the_tracker_sees_what_the_allocator_gives(name: str) -> None:
+    """Operations without tensors inside their kernels, forward and backward; but for single numbers."""
+    run = COUNTED[name]
+
+    def step() -> None:
+        y = run(x)
+        y.backward(torch.ones_like(y))  # type: ignore[no-untyped-call]
+        x.grad = None
+
+    x = torch.randn(16, 64, requires_grad=True)
+    with Tracker([x]) as tracker:
+        step()
+    assert abs(tracker.peak - reported(step)) <= SCALARS
