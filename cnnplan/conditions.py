@@ -19,7 +19,7 @@ DTYPES: Final = ("float32", "float16", "bfloat16")
 CPU: Final = "cpu"
 CUDA: Final = "cuda"
 """Any CUDA device."""
-MAX_BATCH: Final = 1 << 40
+MAX_BATCH: Final = 1 << 62
 IMPLEMENTATIONS: Final = ("foreach", "fused", "forloop")
 
 
@@ -81,6 +81,7 @@ def conditions(
         raise UsageError(f"batch is at most {MAX_BATCH:,}")
     dtype = _known("dtype", _first(dtype, wanted and wanted.dtype, _said(train, "precision"), "float32"), DTYPES)
     named = _first(target, wanted and wanted.device, CUDA)
+    named = named.lower() if isinstance(named, str) and named.lower() in (CPU, CUDA) else named
     trained, decayed = _trained(train)
     optimizer = _known("optimizer", _first(optimizer, wanted and wanted.optimizer, trained, "sgd"), tuple(OPTIMIZERS))
     if implementation == "fused" and optimizer in UNFUSED:
@@ -140,7 +141,12 @@ def _trained(train: Any) -> tuple[str | None, bool]:
 
 def _losses(graph: Graph, train: Any) -> tuple[str | None, ...]:
     """The loss of each output: cross entropy where the spec says none, as for `train`."""
+    from cnnplan.diagnostics import suggest
+
     loss = train.loss if train is not None else None
+    for name in loss if isinstance(loss, dict) else ():
+        if name not in graph.outputs:
+            raise UsageError(f"`train` has a loss for '{name}', which is no output; {suggest(name, graph.outputs)}")
     found = []
     for name, value in graph.outputs.items():
         own = loss.get(name) if isinstance(loss, dict) else loss

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from cnnplan.conditions import CPU
+from cnnplan.conditions import CPU, CUDA
 from cnnplan.errors import UsageError
 
 
@@ -71,7 +71,12 @@ def device(name: str) -> Device:
     key = "-".join(name.lower().replace("_", "-").split())
     if key in known:
         return known[key]
+    if key in (CPU, CUDA):
+        raise UsageError(
+            f"'{key}' is a target without figures of its own; `cnnplan devices` lists those that have some"
+        )
     alike = [other for other in known if other.replace("-", "").startswith(key.replace("-", "").removeprefix("nvidia"))]
+    alike = alike or [other for other in known if key.removeprefix("nvidia-").startswith(f"{other}-")]
     if key and len(alike) == 1:
         return known[alike[0]]
     help = f"did you mean {' or '.join(alike)}?" if key and alike else suggest(key, [*known, CPU], limit=20)

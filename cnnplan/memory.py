@@ -149,6 +149,18 @@ class Memory:
         """How wide each value is in training."""
         return self._facts.widths
 
+    @cached_property
+    def workspaces(self) -> tuple[list[tuple[int, int]], bool]:
+        """For each convolution the bytes of its maps in a sample, and of its weights; and whether there are dense layers."""
+        own, convolutions, dense = self.widths.own, [], False
+        for node in self.graph.nodes:
+            if node.op.macs(*node.shapes):
+                maps = sum(v.shape.numel for v in (*node.inputs, *node.outputs)) * own[node][0]
+                dense = dense or not node.output.shape.rank
+                if node.output.shape.rank:
+                    convolutions.append((maps, sum(self.tensors[node]) * own[node][0]))
+        return convolutions, dense
+
     @property
     def segments(self) -> Segments:
         """What is recomputed in the backward pass."""

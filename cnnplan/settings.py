@@ -101,8 +101,8 @@ def _device(value: object) -> str:
 
     if not isinstance(value, str) or not value:
         raise refuse("a device such as a100-80gb, or cpu,", value)
-    if value in (CPU, CUDA):
-        return value
+    if value.lower() in (CPU, CUDA):
+        return value.lower()
     try:
         return device(value).key
     except UsageError as error:

@@ -181,7 +181,6 @@ def test_an_integer_output_has_no_loss() -> None:
     assert plan(text).conditions.losses == (None,)
 
 
-@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="the network is planned without any loss")
 def test_a_loss_of_no_output_is_refused() -> None:
     """As any name that is misspelt: the training step would be planned without its backward pass."""
     with pytest.raises((SpecError, UsageError), match="logit"):

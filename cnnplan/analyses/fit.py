@@ -13,7 +13,6 @@ which measured it with lazy and with eager loading. The allocator's own reserve 
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cnnplan.analyses.allocator import replay
@@ -120,19 +119,23 @@ def need(memory: Memory, place: Place, *, training: bool = True, batch: int | No
     return Need(batch, books.peak + shared, books.reserved + shared, squeezed, workspace, context, total)
 
 
+def _upper(memory: Memory, place: Place, batch: int, *, training: bool) -> int:
+    """The upper bound alone: what `need` says, in half the time."""
+    if memory.conditions.target == "cpu":
+        return need(memory, place, training=training, batch=batch).total.at_most
+    tape = memory.tape if training else memory.inference_tape
+    sizes = tape.bytes(batch)
+    persistent = sum(where.phase == "start" for where in tape.places)
+    squeezed = replay(sizes, tape.events, persistent, 2 if training else 1, short=True).most
+    if place.fleet and training:
+        squeezed += share(memory, place.fleet, batch).peak - memory.played(batch).peak
+    return squeezed + _workspace(memory, place.device, batch, training=training).at_most + CONTEXT[1]
+
+
 def _workspace(memory: Memory, device: Device | None, batch: int, *, training: bool) -> Range:
     each = CUBLAS if device and device.compute_capability < (9, 0) else CUBLAS_HOPPER
-    products, copies = False, 0
-    own = memory.widths.own
-    for node in memory.graph.nodes:
-        if not node.op.macs(*node.shapes):
-            continue
-        if not node.output.shape.rank:
-            products = True
-            continue
-        units = sum(v.shape.numel for v in (*node.inputs, *node.outputs)) * batch
-        weights = sum(map(prod, node.op.parameters(*node.shapes).values()))
-        copies = max(copies, (units + weights) * own[node][0])
+    convolutions, products = memory.workspaces
+    copies = max((batch * units + weights for units, weights in convolutions), default=0)
     handles = 1 + training
     return Range(0, (handles * each if products else 0) + copies)
 
@@ -145,7 +148,7 @@ def largest_batch(memory: Memory, place: Place, *, training: bool = True) -> tup
     """
 
     def fits(batch: int) -> bool:
-        return need(memory, place, training=training, batch=batch).total.at_most <= place.limit
+        return _upper(memory, place, batch, training=training) <= place.limit
 
     if not fits(1):
         one = need(memory, place, training=training, batch=1)
@@ -164,7 +167,10 @@ def largest_batch(memory: Memory, place: Place, *, training: bool = True) -> tup
 
 
 def suggestions(memory: Memory, place: Place) -> list[Suggestion]:
-    """What would need less in training, the most effective first; what saves nothing is left out."""
+    """What would need less in training, the most effective first; what saves nothing is left out.
+
+    A larger stride comes last: it makes another network.
+    """
     before = need(memory, place)
     found: list[Suggestion] = []
     for what, cost, other in _alternatives(memory, place):
@@ -172,7 +178,7 @@ def suggestions(memory: Memory, place: Place) -> list[Suggestion]:
         saves = before.total.at_most - after.total.at_most
         if saves > 0 and (cost, saves) not in {(one.cost, one.saves) for one in found}:
             found.append(Suggestion(what, cost, after, saves))
-    return sorted(found, key=lambda one: -one.saves)
+    return sorted(found, key=lambda one: (one.what.startswith("stride"), -one.saves))
 
 
 def _alternatives(memory: Memory, place: Place) -> Iterator[tuple[str, str, Memory]]:
@@ -202,7 +208,7 @@ def _alternatives(memory: Memory, place: Place) -> Iterator[tuple[str, str, Memo
     if it.implementation == "foreach" and it.target != "cpu" and not it.optimizer.startswith("rmsprop"):
         yield (
             "--implementation fused",
-            "nothing: the same step in one kernel",
+            "the same step in one kernel",
             (memory.under(it._replace(implementation="fused"))),
         )
     yield from _recomputed(memory)

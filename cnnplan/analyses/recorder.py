@@ -352,6 +352,8 @@ class Recorder:
             held = [tape.alloc(n, 0, "loss") for _ in range(loss.kept)]
             held += [tape.alloc(0, wide, "loss")] if loss.classes else []  # the sum of the classes' weights
             brief = [tape.alloc(n, 0, "transient") for _ in range(loss.forward + (self.widths.values[value] < wide))]
+            if name == "mse" and sum(map(bool, self.setting.losses)) == 1:
+                held = []  # torch leaves the number in a storage of the output's size, and the loop holds it
             kept.setdefault(value, []).extend(held)
             for number in brief:
                 tape.drop(number)

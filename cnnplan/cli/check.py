@@ -86,6 +86,7 @@ def command(
     dtype: common.Dtype = None,
     mixed: common.Mixed = None,
     optimizer: common.OptimizerOption = None,
+    implementation: common.Implementation = None,
     target: common.Target = None,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="The level from which findings give exit code 1.")
@@ -110,7 +111,14 @@ def command(
         raise UsageError(f"--draw is for the terminal, not for --format {format_}")
     if layer is not None and unit is None:
         raise UsageError(f"--layer says whose --unit is meant: give that too, such as --unit 0,0 --layer {layer}")
-    wanted = {"batch": batch, "dtype": dtype, "mixed": mixed, "optimizer": optimizer, "target": target}
+    wanted = {
+        "batch": batch,
+        "dtype": dtype,
+        "mixed": mixed,
+        "optimizer": optimizer,
+        "implementation": implementation,
+        "target": target,
+    }
     found: list[common.Loaded] = []
     unreadable: list[str] = []
     seen, left_out = expanded(paths)

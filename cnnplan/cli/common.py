@@ -54,7 +54,9 @@ Mixed = Annotated[
 ]
 OptimizerOption = Annotated[
     str | None,
-    typer.Option("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, adam, adamw, rmsprop."),
+    typer.Option(
+        "--optimizer", metavar="NAME", help="sgd, momentum, nesterov, adam, adamw, rmsprop, rmsprop_momentum."
+    ),
 ]
 Implementation = Annotated[
     str | None, typer.Option("--implementation", metavar="NAME", help="The optimizer's: foreach, fused or forloop.")

@@ -60,7 +60,8 @@ class Activation(Op):
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         if not self.row.backward:
             return NO_SCRATCH
-        return Scratch(backward=(Kept("product", int(self.row.backward * xs[0].numel), "activation"),))
+        product = Kept("product", int(self.row.backward * xs[0].numel), "activation")
+        return Scratch(evaluation=self.saved(*xs).own, backward=(product,))
 
     def overwrites(self) -> bool:
         return self.kind in ("relu", "selu")

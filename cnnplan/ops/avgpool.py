@@ -84,7 +84,12 @@ class AvgPool(Op):
         return "" if xs[0].rank == 3 else self.layout
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
-        return padded_scratch(self.saved(*xs).own, xs[0])
+        own = self.saved(*xs).own
+        found = padded_scratch(own, xs[0])
+        if len(own) < 2:
+            return found
+        sums = Kept("sums", self.output(*xs).numel, "activation")  # before they are divided by the counts
+        return found._replace(evaluation=(*own, sums))
 
     def torch(self, *xs: Shape) -> Module:
         (x,) = xs

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Op, Saved, Shape
+from cnnplan.ops.base import NO_SCRATCH, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
 from cnnplan.ops.fields import Epsilon, Flag, Probability
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
@@ -62,6 +62,9 @@ class BatchNorm(Op):
 
     def saved(self, *xs: Shape) -> Saved:
         return Saved((0,), own=(Kept("mean and inverse deviation", 2 * xs[0].channels, "float32", False),))
+
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
+        return NO_SCRATCH if self.track_running_stats else Scratch(evaluation=self.saved(*xs).own)
 
     def torch(self, *xs: Shape) -> Module:
         (x,) = xs

@@ -76,9 +76,9 @@ class InstanceNorm(Op):
         return Saved((0,), own=tuple(own))
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
-        return Scratch(
-            evaluation=tuple(k for k in self.saved(*xs).own if "sample" in k.what) if self.track_running_stats else ()
-        )
+        own = self.saved(*xs).own  # without running statistics, those of the sample
+        made = tuple(k for k in own if not self.track_running_stats or "each sample" in k.what)
+        return Scratch(evaluation=made)
 
     def torch(self, *xs: Shape) -> Module:
         (x,) = xs

