@@ -151,7 +151,7 @@ class Memory:
 
     @cached_property
     def workspaces(self) -> tuple[list[tuple[int, int]], bool]:
-        """For each convolution the bytes of its maps in a sample, and of its weights; and whether there are dense layers."""
+        """Of each convolution the bytes of a sample's maps and of its weights; and whether there are dense layers."""
         own, convolutions, dense = self.widths.own, [], False
         for node in self.graph.nodes:
             if node.op.macs(*node.shapes):

@@ -327,7 +327,9 @@ def test_suggestions_save_something_and_the_most_effective_is_first(spec: str, n
     where, before, found = suggested(spec, name)
     assert len(found) >= 3
     assert len({one.what for one in found}) == len(found)
-    assert [one.saves for one in found] == sorted((one.saves for one in found), reverse=True)
+    saved = [one.saves for one in found if not one.what.startswith("stride")]
+    assert saved == sorted(saved, reverse=True)
+    assert [one.saves for one in found][: len(saved)] == saved  # a larger stride makes another network: it comes last
     for one in found:
         assert 0 < one.saves == before.total.at_most - one.need.total.at_most
         assert one.cost

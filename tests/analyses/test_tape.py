@@ -56,6 +56,7 @@ TWO = "cnnplan: 1\nname: net\ninputs: {image: [3, 8, 8], features: [6]}\n"
 
 NETWORKS = {
     "a chain": net(f"- {CONV}\n- relu\n- {CONV}\n- maxpool: 2\n{END}"),
+    "activations in place": net(f"- {CONV}\n- leaky_relu\n- {CONV}\n- elu\n- {CONV}\n{END}"),
     "dense layers": net("- linear: 8\n- relu\n- linear: 8\n- tanh\n- linear: 3", head=VECTOR),
     # sums: their gradient goes both ways, and is added to where the ways meet
     "a residual sum": net(f"- {CONV}\n- add:\n    a: [{{{CONV}}}, batchnorm, relu]\n    b: []\n- relu\n{END}"),
