@@ -137,7 +137,7 @@ def fit(
         at=at,
         beyond=beyond,
         largest_inference=largest_batch(plan.memory, place, training=False)[0],
-        suggestions=suggestions(plan.memory, place),
+        suggestions=suggestions(plan.memory, place, found),
         share=share(plan.memory, fleet) if fleet else None,
         times=times(plan),
         deployment=deployment(plan.graph),

@@ -147,33 +147,47 @@ def largest_batch(memory: Memory, place: Place, *, training: bool = True) -> tup
     many do, and larger ones are not asked for; then both are those of `MOST`.
     """
 
-    def fits(batch: int) -> bool:
-        return _upper(memory, place, batch, training=training) <= place.limit
+    def room(batch: int) -> int:
+        return place.limit - _upper(memory, place, batch, training=training)
 
-    if not fits(1):
+    if (left := room(1)) < 0:
         one = need(memory, place, training=training, batch=1)
         return 0, one, one
-    low, high = 1, 2
-    while high <= MOST and fits(high):
-        low, high = high, 2 * high
-    if high > MOST:
-        most = need(memory, place, training=training, batch=MOST)
-        return MOST, most, most
+    low, spare = 1, left
+    high, lack = 2, room(2)
+    while lack >= 0:  # needs grow about evenly: as far as the room that is left would take it
+        if high >= MOST:
+            most = need(memory, place, training=training, batch=MOST)
+            return MOST, most, most
+        grown = (spare - lack) / (high - low)
+        low, spare = high, lack
+        ahead = int(spare / grown) + 1 if grown > 0 else low
+        high = min(MOST, low + max(1, min(ahead, 15 * low)))
+        lack = room(high)
+    narrow = True
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        between = low + int((high - low) * spare / (spare - lack)) if narrow else (low + high) // 2
+        narrow = not narrow
+        middle = min(max(between, low + 1), high - 1)
+        if (left := room(middle)) >= 0:
+            low, spare = middle, left
+        else:
+            high, lack = middle, left
     at, beyond = (need(memory, place, training=training, batch=n) for n in (low, low + 1))
     return low, at, beyond
 
 
-def suggestions(memory: Memory, place: Place) -> list[Suggestion]:
+def suggestions(memory: Memory, place: Place, largest: int | None = None) -> list[Suggestion]:
     """What would need less in training, the most effective first; what saves nothing is left out.
 
     A larger stride comes last: it makes another network.
+
+    Args:
+        largest: the largest batch, where it is known.
     """
     before = need(memory, place)
     found: list[Suggestion] = []
-    for what, cost, other in _alternatives(memory, place):
+    for what, cost, other in _alternatives(memory, place, largest):
         after = need(other, place)
         saves = before.total.at_most - after.total.at_most
         if saves > 0 and (cost, saves) not in {(one.cost, one.saves) for one in found}:
@@ -181,9 +195,9 @@ def suggestions(memory: Memory, place: Place) -> list[Suggestion]:
     return sorted(found, key=lambda one: (one.what.startswith("stride"), -one.saves))
 
 
-def _alternatives(memory: Memory, place: Place) -> Iterator[tuple[str, str, Memory]]:
+def _alternatives(memory: Memory, place: Place, largest: int | None) -> Iterator[tuple[str, str, Memory]]:
     it, device = memory.conditions, place.device
-    batch, _, _ = largest_batch(memory, place)
+    batch = largest_batch(memory, place)[0] if largest is None else largest
     if 1 <= batch < it.batch:
         yield (
             f"--batch {batch}",
