@@ -11,7 +11,9 @@ from tests.language.helpers import complaint, listed, net, plan
 
 def setting(key: str, text: str) -> Any:
     """What a spec says under a key."""
-    return plan(net("- relu", more=f"variables: {{n: 3}}\n{key}: {text}")).graph.settings[key]
+    layers = "- relu:\n  name: aux1\n- relu:\n  name: logits"  # losses go by the names of outputs
+    more = f"outputs: [aux1, logits]\nvariables: {{n: 3}}\n{key}: {text}"
+    return plan(net(layers, more=more)).graph.settings[key]
 
 
 ACCEPTED = {

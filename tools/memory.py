@@ -38,6 +38,7 @@ def on_this_cpu(plan: Plan, batch: int) -> str:
     inputs = [torch.randn(batch, *v.shape) for v in plan.graph.inputs]
     kept = saved_bytes(model, inputs)
     training, inference = step_and_inference(memory, model, inputs)
+    assert inference is not None
     cells = [f"{kept:,}", off(memory.training.saved_activations, kept)]
     cells += [f"{training:,}", off(memory.training.peak, training)]
     cells += [f"{inference:,}", off(memory.inference.peak, inference)]

@@ -44,6 +44,7 @@ class Facts:
         segments: what is recomputed in the backward pass.
         rewritten: the layers that run in place.
         copying: the views that have to copy.
+        repacked: the layers that copy their input, and keep the copy instead.
         last: behind which layer the emitted source lets each value go.
         tensors, buffers: the elements of each, by layer; 0 for a count.
     """
@@ -55,7 +56,7 @@ class Facts:
         self.widths = widths(graph, precision)
         self.segments = checkpointed(graph) if segments is None else segments
         self.rewritten = in_place(graph, self.segments)
-        self.copying = copying(graph)
+        self.copying, self.repacked = copying(graph, precision.device)
         self.last = last
         self.tensors: dict[Node, list[int]] = {}
         self.buffers: dict[Node, list[int]] = {}

@@ -155,6 +155,9 @@ class Recorder:
             for i in cast:
                 value = node.inputs[i]
                 sources[i] = tape.alloc(value.shape.numel * self.widths.own[node][0], 0, "transient")
+            packed = None
+            if node in self.facts.repacked:
+                packed = sources[0] = tape.alloc(node.inputs[0].shape.numel * self.widths.own[node][0], 0, "saved")
             weights = self.weights(node) if training else []
             kept = saved if training and segment is None else NOTHING
             passing = scratch.evaluation
@@ -187,6 +190,8 @@ class Recorder:
                 tape.drop(number)
             for i in cast:
                 tape.drop(sources[i])
+            if packed:
+                tape.drop(packed)
             for value in releases.get(node.index, ()):
                 tape.drop(at.pop(value))
 

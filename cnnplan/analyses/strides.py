@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from cnnplan.ops.strides import Strides
 
 
-def copying(graph: Graph) -> frozenset[Node]:
-    """The layers whose output is a view of a contiguous input, and a copy here."""
+def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozenset[Node]]:
+    """The layers whose output is a view of a contiguous input, and a copy here; and those that copy their input."""
     found: dict[Value, Strides] = {}
-    copies = set()
+    copies, repacked = set(), set()
+    cut: set[Value] = set()  # between whose samples there is something else; of a single one that is not seen
     for node in graph.nodes:
         op = node.op
         if op.is_view(*node.shapes):
@@ -33,14 +34,21 @@ def copying(graph: Graph) -> frozenset[Node]:
             if after is None:
                 copies.add(node)
                 continue
+            if node.inputs[0] in cut or len(node.outputs) > 1 or node.output.shape.numel < node.shapes[0].numel:
+                cut.update(node.outputs)
             for value in node.outputs:
                 if not _is_dense_in(after, value.shape, range(len(value.shape))):
                     found[value] = after
             continue
         layout = op.arranged(*node.shapes)
+        known = found.get(node.inputs[0])
+        if op.repacks and (known or node.inputs[0] in cut):
+            kept = device == "cpu" and op.repacks == "cuda" and known and is_channels_last(known, node.shapes[0])
+            if not (kept and known and _is_dense_in(known, node.shapes[0], (*range(1, len(known)), 0))):
+                repacked.add(node)
         if layout == "last" and node.output.shape.rank:
             found[node.output] = dense(node.output.shape, (*range(1, len(node.output.shape)), 0))
-        elif layout and (known := found.get(node.inputs[0])) and len(node.output.shape) == len(node.shapes[0]):
+        elif layout and known and len(node.output.shape) == len(node.shapes[0]):
             order = ordered(node.shapes[0], known)
             if layout == "format" and is_channels_last(known, node.shapes[0]):
                 order = (*range(1, len(order)), 0)
@@ -49,7 +57,7 @@ def copying(graph: Graph) -> frozenset[Node]:
             after = dense(node.output.shape, order)
             if not _is_dense_in(after, node.output.shape, range(len(order))):
                 found[node.output] = after
-    return frozenset(copies)
+    return frozenset(copies), frozenset(repacked)
 
 
 def ordered(shape: Shape, strides: Strides) -> tuple[int, ...]:

@@ -192,6 +192,9 @@ class Op(BaseModel):
     """Whether it is a factor and an offset for each channel in evaluation."""
     takes_norms: ClassVar[bool] = False
     """Whether its weights and bias can take in such a factor and offset behind it."""
+    repacks: ClassVar[str] = ""
+    """Whether it copies an input that is not row-major, and keeps the copy: "always", "cuda" where one with the
+    channels last is kept as it is on a CPU, or never."""
     layout: ClassVar[str] = ""
     """The order of its output's axes in memory: "same" as its input's, "format" = channels last where its
     input's are, "last" = channels last, or row-major."""

@@ -22,6 +22,7 @@ class GroupNorm(Op):
     group: ClassVar[str] = "normalization"
     layout: ClassVar[str] = "format"
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
+    repacks: ClassVar[str] = "cuda"
     writable: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",

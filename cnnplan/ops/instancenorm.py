@@ -19,6 +19,7 @@ class InstanceNorm(Op):
     kind: ClassVar[str] = "instancenorm"
     group: ClassVar[str] = "normalization"
     own_channels: ClassVar[bool] = True
+    repacks: ClassVar[str] = "always"
     formulas: ClassVar[dict[str, str]] = {
         "output": "the input's shape",
         "parameters": "0; 2 * channels with affine",

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cnnplan.errors import ShapeError
 from cnnplan.ops.activations import Activation, Row
-from cnnplan.ops.base import INPUT, Argument, Module, Shape
+from cnnplan.ops.base import INPUT, Argument, Kept, Module, Needs, Scratch, Shape
 from cnnplan.ops.fields import Number, Size
 
 
@@ -43,6 +43,10 @@ class Prelu(Activation):
 
     def parameters(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
         return {"weight": (self.num_parameters,)}
+
+    def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
+        made = 1 if needs.inputs[0] else 2  # the gradient of the input is made all the same
+        return Scratch(backward=(Kept("product", made * xs[0].numel, "activation"),))
 
     def torch(self, *xs: Shape) -> Module:
         (init,) = self.options("init")

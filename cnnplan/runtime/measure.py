@@ -70,10 +70,11 @@ def on_cpu(plan: Plan) -> Measured:
     return Measured("cpu", training, None, inference, counted=True)
 
 
-def step_and_inference(memory: Memory, model: nn.Module, inputs: list[Tensor]) -> tuple[int, int]:
+def step_and_inference(memory: Memory, model: nn.Module, inputs: list[Tensor]) -> tuple[int, int | None]:
     """The most bytes of storages alive at once on a CPU.
 
-    In a training step, the second one, in which the optimizer has its state; and in an inference.
+    In a training step, the second one, in which the optimizer has its state; and in an inference, None where a
+    CPU cannot run an operation in a narrow dtype.
     """
     targets = _targets(memory, torch.device("cpu"))
     held = [*model.parameters(), *model.buffers(), *inputs]
@@ -94,8 +95,11 @@ def step_and_inference(memory: Memory, model: nn.Module, inputs: list[Tensor]) -
         model, inputs = model.to(dtype), [x.to(dtype) if x.is_floating_point() else x for x in inputs]
         held = [*model.parameters(), *model.buffers(), *inputs]
         base = sum(t.untyped_storage().nbytes() for t in held)
-    with torch.no_grad(), Tracker(held) as tracker:
-        model(*inputs)
+    try:
+        with torch.no_grad(), Tracker(held) as tracker:
+            model(*inputs)
+    except NotImplementedError:
+        return training, None
     return training, base + tracker.peak
 
 

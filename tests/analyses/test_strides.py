@@ -108,7 +108,7 @@ def judged(text: str, batch: int = 2) -> tuple[set[str], set[str]]:
     inputs = [torch.randn(batch, *v.shape) for v in graph.inputs]
     with torch.no_grad():
         Interpreter(graph, model).run(inputs, watch)
-    return {node.name for node in copying(graph)}, found
+    return {node.name for node in copying(graph)[0]}, found
 
 
 # the layers in front of a flatten or a reshape, which copies or does not

@@ -457,6 +457,24 @@ def test_the_peak_of_an_inference_with_an_operation(layer: str) -> None:
     assert close(planned.inference.peak, found.inference, OPERATION_INFERENCE.get(layer))
 
 
+ORDERS = {"turned": "permute: [1, 0, 2]", "rows cut": "slice: {axis: 1, start: 2}", "channels cut": "slice: {start: 2}"}
+
+
+@pytest.mark.parametrize("norm", ["groupnorm: 2", "instancenorm"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_norm_of_another_order(order: str, norm: str) -> None:
+    """Behind a ReLU, which keeps the whole map as well."""
+    planned = plan(net(f"- {CONV}\n- relu\n- {ORDERS[order]}\n- {norm}\n- tanh\n{END}"), batch=2, target="cpu")
+    model, x = cnnplan.build(planned).train(), inputs(planned, 2)
+    assert planned.training.saved_activations == saved_bytes(model, x)
+
+
+def test_a_prelu_of_the_input() -> None:
+    planned = plan(net(f"- prelu\n- maxpool: 2\n{END}"), batch=2, target="cpu")
+    found, _ = step_and_inference(planned.memory, cnnplan.build(planned), inputs(planned, 2))
+    assert 0 <= planned.training.peak - found <= SCALARS  # but for the weight, which is summed from it
+
+
 # ------------------------------------------------------------------------- optimizers and losses
 
 DENSE = net("- linear: 40\n- relu\n- linear: 40\n- relu\n- linear: 3", head=VECTOR)
