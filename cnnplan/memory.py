@@ -205,9 +205,9 @@ class Memory:
         """The memory of a training step."""
         batch, tape, played = self.conditions.batch, self.tape, self.played()
         sums: dict[str, int] = {}
-        for storage in tape.storages:
-            if storage.part in _PARTS:
-                sums[storage.part] = sums.get(storage.part, 0) + storage.per_sample * batch + storage.constant
+        for number, part in enumerate(tape.part, 1):
+            if part in _PARTS:
+                sums[part] = sums.get(part, 0) + tape.exact(number, batch)
         width = self.setting.precision.parameter
         trained = sum(
             n for node in self.graph.nodes if node.trainable and not node.shared_with for n in self._facts.tensors[node]
@@ -227,9 +227,9 @@ class Memory:
         batch, tape = self.conditions.batch, self.inference_tape
         played = tape.play(batch)
         sums = dict.fromkeys(("parameters", "buffers", "input"), 0)
-        for storage in tape.storages:
-            if storage.part in sums:
-                sums[storage.part] += storage.per_sample * batch + storage.constant
+        for number, part in enumerate(tape.part, 1):
+            if part in sums:
+                sums[part] += tape.exact(number, batch)
         return Inference(**sums, peak=played.peak, peak_at=_peak(tape, played.at), at_peak=tape.parts(batch, played.at))
 
     @cached_property
@@ -238,7 +238,7 @@ class Memory:
         batch, tape = self.conditions.batch, self.tape
         found = dict.fromkeys(self.graph.nodes, 0)
         for node, numbers in tape.kept.items():
-            found[node] = sum(tape.storages[n - 1].per_sample * batch + tape.storages[n - 1].constant for n in numbers)
+            found[node] = sum(tape.exact(n, batch) for n in numbers)
         return found
 
     def keeps(self, node: Node) -> list[tuple[str, int, bool]]:
@@ -247,8 +247,7 @@ class Memory:
         mine = set(tape.kept.get(node, ()))
         found = []
         for what, number in tape.named.get(node, ()):
-            storage = tape.storages[number - 1]
-            found.append((what, storage.per_sample * batch + storage.constant, number in mine))
+            found.append((what, tape.exact(number, batch), number in mine))
         return found
 
     def runs_in_place(self, node: Node) -> bool:

@@ -74,8 +74,8 @@ def share(memory: Memory, fleet: Fleet, batch: int | None = None) -> Share:
         )
     tape = memory.tape
     sizes = tape.bytes(batch)
-    for index, storage in enumerate(tape.storages):
-        if storage.part in SHARDED:
+    for index, part in enumerate(tape.part):
+        if part in SHARDED:
             sizes[index] = -(-sizes[index] // devices)
     live = peak = 0
     for event in tape.events:

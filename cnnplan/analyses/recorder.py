@@ -216,7 +216,7 @@ class Recorder:
 
     def first(self, node: Node, held: Sequence[int]) -> None:
         """Note what a layer is the first to keep; the network's own input is apart."""
-        new = [n for n in dict.fromkeys(held) if n not in self._first and self.tape.storages[n - 1].part != "input"]
+        new = [n for n in dict.fromkeys(held) if n not in self._first and self.tape.part[n - 1] != "input"]
         if new:
             self._first.update(new)
             self.tape.kept.setdefault(node, []).extend(new)

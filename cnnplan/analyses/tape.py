@@ -23,13 +23,11 @@ class Storage(NamedTuple):
     Attributes:
         per_sample, constant: its bytes: batch · per_sample + constant.
         part: what it is for, such as "parameters", "saved" or "gradients".
-        node: the layer that it belongs to.
     """
 
     per_sample: int
     constant: int
     part: str
-    node: Node | None
 
 
 class Place(NamedTuple):
@@ -57,7 +55,7 @@ class Tape:
     """The storages of a step and the order in which they come and go.
 
     Attributes:
-        storages: all of them.
+        per_sample, constant, part: of each storage, in parallel lists: thousands of small tuples cost a plan time.
         events: their numbers, from 1; negative where one is freed.
         places: where each event happens.
         kept: for each layer, the storages that it is the first to keep for the backward pass.
@@ -67,7 +65,9 @@ class Tape:
     """
 
     def __init__(self, block: int) -> None:
-        self.storages: list[Storage] = []
+        self.per_sample: list[int] = []
+        self.constant: list[int] = []
+        self.part: list[str] = []
         self.events: list[int] = []
         self.places: list[Place] = []
         self.kept: dict[Node, list[int]] = {}
@@ -79,12 +79,23 @@ class Tape:
 
     def alloc(self, per_sample: int, constant: int, part: str) -> int:
         """A new storage, held once."""
-        self.storages.append(Storage(per_sample, constant, part, self.place.node))
+        self.per_sample.append(per_sample)
+        self.constant.append(constant)
+        self.part.append(part)
         self._refs.append(1)
-        number = len(self.storages)
+        number = len(self._refs)
         self.events.append(number)
         self.places.append(self.place)
         return number
+
+    @property
+    def storages(self) -> list[Storage]:
+        """All storages."""
+        return list(map(Storage, self.per_sample, self.constant, self.part))
+
+    def exact(self, number: int, batch: int) -> int:
+        """The bytes of a storage, not rounded up."""
+        return self.per_sample[number - 1] * batch + self.constant[number - 1]
 
     def hold(self, number: int) -> int:
         """One more holder."""
@@ -106,8 +117,8 @@ class Tape:
         """The bytes of each storage at a batch size."""
         block = self.block
         if block == 1:
-            return [a * batch + b for a, b, _, _ in self.storages]
-        return [-(-(a * batch + b) // block) * block for a, b, _, _ in self.storages]
+            return [a * batch + b for a, b in zip(self.per_sample, self.constant, strict=True)]
+        return [-(-(a * batch + b) // block) * block for a, b in zip(self.per_sample, self.constant, strict=True)]
 
     def play(self, batch: int) -> Played:
         """The step at a batch size."""
@@ -126,6 +137,6 @@ class Tape:
         found: dict[str, int] = {}
         for event in self.events[: at + 1]:
             number = abs(event)
-            part = self.storages[number - 1].part
+            part = self.part[number - 1]
             found[part] = found.get(part, 0) + (sizes[number - 1] if event > 0 else -sizes[number - 1])
         return {part: n for part, n in found.items() if n}
