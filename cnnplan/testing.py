@@ -17,13 +17,14 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Needs
+from cnnplan.ops.needs import Needs
 from cnnplan.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from cnnplan.ops.base import Op, Saved, Shape
+    from cnnplan.ops.base import Op, Shape
+    from cnnplan.ops.needs import Saved
 
 BATCH = 2
 _BYTES = {"float32": 4, "int64": 8, "activation": 4, "full": 4, "pooled": 4, "mask": 4, "bool": 1}

@@ -106,6 +106,21 @@ def test_the_optimizer_of_train(written: str, name: str, decayed: bool) -> None:
     assert (it.optimizer, it.decayed) == (name, decayed)
 
 
+@pytest.mark.parametrize(
+    ("more", "options", "decayed"),
+    [
+        ("", {"optimizer": "rmsprop_momentum"}, True),  # that of `train` all the same
+        ("", {"optimizer": "rmsprop"}, False),
+        ("", {"optimizer": "sgd"}, False),
+        ("target: {optimizer: adam}\n", {}, False),
+        ("target: {optimizer: adam}\n", {"optimizer": "rmsprop_momentum"}, True),
+        ("target: {batch: 8}\n", {"batch": 2}, True),
+    ],
+)
+def test_another_optimizer_has_no_decay_of_trains(more: str, options: dict[str, Any], decayed: bool) -> None:
+    assert under(more + TRAIN, **options).decayed is decayed
+
+
 def test_what_the_optimizer_holds_follows() -> None:
     """Tensors for each of the 112 + 725 parameters, and with Adam a count for each tensor where it is fused."""
     text = net(LAYERS)

@@ -1,5 +1,7 @@
 """The few modules that emitted source brings along, against plain torch expressions."""
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from cnnplan.layers.center_crop import center_crop
 from cnnplan.layers.channel_norm import ChannelNorm
 from cnnplan.layers.concat import Concat
 from cnnplan.layers.layer_scale import LayerScale
+from cnnplan.layers.local_response_norm3d import LocalResponseNorm3d
 from cnnplan.layers.make_divisible import make_divisible
 from cnnplan.layers.maximum import Maximum
 from cnnplan.layers.mean import Mean
@@ -77,6 +80,18 @@ def test_factors(x: Tensor) -> None:
     torch.testing.assert_close(LayerScale((3, 1, 1), 0.5).double()(x), x / 2)
 
 
+def test_response_norm_of_volumes_in_any_order() -> None:
+    """Torch's own refuses those whose height and width are not one axis in memory."""
+    x = torch.randn(2, 5, 2, 3, 4, dtype=torch.float64)
+    plain = nn.LocalResponseNorm(3, alpha=0.5)
+    for order in itertools.permutations(range(1, 5)):
+        turned = x.permute(0, *order).contiguous().permute(0, *(order.index(axis) + 1 for axis in range(1, 5)))
+        assert torch.equal(turned, x)
+        torch.testing.assert_close(LocalResponseNorm3d(3, alpha=0.5)(turned), plain(x))
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        plain(x.transpose(2, 3))
+
+
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 def test_stochastic_depth_drops_whole_samples(p: float) -> None:
     torch.manual_seed(0)
@@ -124,6 +139,7 @@ def test_unpadded_average_counts_values_alone(x: Tensor, padding: tuple[int, int
         Scale((3, 1, 1)),
         Abs(),
         AbsTanh(),
+        LocalResponseNorm3d(3),
         UnpaddedAvgPool(2, 1, (1, 0, 0, 1)),
     ],
     ids=lambda module: type(module).__name__,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnnplan.analyses.inplace import checkpointed, in_place
 from cnnplan.analyses.precision import widths
 from cnnplan.analyses.strides import copying
-from cnnplan.ops.base import NOTHING, OUTPUT
+from cnnplan.ops.needs import NOTHING, OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnplan.analyses.inplace import Segments
     from cnnplan.analyses.precision import Precision
     from cnnplan.graph import Graph, Node, Value
-    from cnnplan.ops.base import Kept, Needs, Saved, Scratch
+    from cnnplan.ops.needs import Kept, Needs, Saved, Scratch
 
 
 class Rules(NamedTuple):

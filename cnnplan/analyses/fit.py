@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from cnnplan.analyses.allocator import replay
 from cnnplan.analyses.distributed import share
 from cnnplan.analyses.inplace import checkpointed
-from cnnplan.analyses.optimizers import OPTIMIZERS
+from cnnplan.analyses.optimizers import OPTIMIZERS, UNFUSED
+from cnnplan.conditions import decays
 from cnnplan.errors import ShapeError
 from cnnplan.graph import Node, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cnnplan.analyses.allocator import Allocator
     from cnnplan.analyses.distributed import Fleet
     from cnnplan.devices import Device
     from cnnplan.graph import Graph, Step
@@ -36,6 +38,11 @@ CUBLAS_HOPPER: Final = 33_554_432
 CONTEXT: Final = (287_047_680, 666_632_192)
 MOST: Final = 1 << 20
 """Larger batches are not asked for."""
+LIGHTER: Final = {
+    "momentum": "needs its own learning rate, and often more steps",
+    "sgd": "no momentum: slower to converge",
+}
+"""Optimizers that hold less than others, and what they cost."""
 
 
 class Range(NamedTuple):
@@ -96,40 +103,52 @@ class Place(NamedTuple):
     fleet: Fleet | None = None
 
 
+class _Most(NamedTuple):
+    """What is needed at most: from the allocator where memory is short, and beside it."""
+
+    squeezed: int
+    workspace: Range
+    context: Range
+
+    @property
+    def total(self) -> int:
+        return self.squeezed + self.workspace.at_most + self.context.at_most
+
+
 def need(memory: Memory, place: Place, *, training: bool = True, batch: int | None = None) -> Need:
     """What a device has to hold at a batch size."""
-    device, fleet = place.device, place.fleet
     batch = memory.conditions.batch if batch is None else batch
-    tape = memory.tape if training else memory.inference_tape
-    peak = (memory.played(batch) if training else tape.play(batch)).peak
-    shared = share(memory, fleet, batch).peak - peak if fleet and training else 0
-    if memory.conditions.target == "cpu":
-        here = peak + shared
-        return Need(batch, here, here, here, Range(0, 0), Range(0, 0), Range(here, here))
-    persistent = sum(place.phase == "start" for place in tape.places)
-    sizes, times = tape.bytes(batch), 2 if training else 1
-    books = replay(sizes, tape.events, persistent, times)
-    squeezed = replay(sizes, tape.events, persistent, times, short=True).most + shared
-    workspace = _workspace(memory, device, batch, training=training)
-    context = Range(*CONTEXT)
-    total = Range(
-        books.peak + shared + workspace.at_least + context.at_least,
-        squeezed + workspace.at_most + context.at_most,
-    )
-    return Need(batch, books.peak + shared, books.reserved + shared, squeezed, workspace, context, total)
+    most = _most(memory, place, batch, training=training)
+    peak = reserved = most.squeezed
+    if memory.conditions.target != "cpu":
+        books, shared = _replayed(memory, batch, training=training), _shared(memory, place, batch, training=training)
+        peak, reserved = books.peak + shared, books.reserved + shared
+    total = Range(peak + most.workspace.at_least + most.context.at_least, most.total)
+    return Need(batch, peak, reserved, most.squeezed, most.workspace, most.context, total)
 
 
-def _upper(memory: Memory, place: Place, batch: int, *, training: bool) -> int:
-    """The upper bound alone: what `need` says, in half the time."""
+def _most(memory: Memory, place: Place, batch: int, *, training: bool) -> _Most:
+    """The upper bound alone: half of the work of `need`."""
+    shared = _shared(memory, place, batch, training=training)
     if memory.conditions.target == "cpu":
-        return need(memory, place, training=training, batch=batch).total.at_most
+        played = memory.played(batch) if training else memory.inference_tape.play(batch)
+        return _Most(played.peak + shared, Range(0, 0), Range(0, 0))
+    squeezed = _replayed(memory, batch, training=training, short=True).most + shared
+    return _Most(squeezed, _workspace(memory, place.device, batch, training=training), Range(*CONTEXT))
+
+
+def _replayed(memory: Memory, batch: int, *, training: bool, short: bool = False) -> Allocator:
+    """The allocator's books behind a step, or an inference."""
     tape = memory.tape if training else memory.inference_tape
-    sizes = tape.bytes(batch)
     persistent = sum(where.phase == "start" for where in tape.places)
-    squeezed = replay(sizes, tape.events, persistent, 2 if training else 1, short=True).most
-    if place.fleet and training:
-        squeezed += share(memory, place.fleet, batch).peak - memory.played(batch).peak
-    return squeezed + _workspace(memory, place.device, batch, training=training).at_most + CONTEXT[1]
+    return replay(tape.bytes(batch), tape.events, persistent, 2 if training else 1, short=short)
+
+
+def _shared(memory: Memory, place: Place, batch: int, *, training: bool) -> int:
+    """Bytes that a device of several holds beyond what a single one would; below 0 where state is sharded."""
+    if place.fleet is None or not training:
+        return 0
+    return share(memory, place.fleet, batch).peak - memory.played(batch).peak
 
 
 def _workspace(memory: Memory, device: Device | None, batch: int, *, training: bool) -> Range:
@@ -148,7 +167,7 @@ def largest_batch(memory: Memory, place: Place, *, training: bool = True) -> tup
     """
 
     def room(batch: int) -> int:
-        return place.limit - _upper(memory, place, batch, training=training)
+        return place.limit - _most(memory, place, batch, training=training).total
 
     if (left := room(1)) < 0:
         one = need(memory, place, training=training, batch=1)
@@ -211,15 +230,11 @@ def _alternatives(memory: Memory, place: Place, largest: int | None) -> Iterator
         scaled = "" if dtype == "bfloat16" else ", with a gradient scaler"
         cost = "the whole model in it: less exact" if it.pure else f"mixed precision: less exact products{scaled}"
         yield f"--dtype {dtype}", cost, memory.under(it._replace(dtype=dtype))
-    if OPTIMIZERS[it.optimizer].states > 1:
-        yield (
-            "--optimizer momentum",
-            "needs its own learning rate, and often more steps",
-            (memory.under(it._replace(optimizer="momentum"))),
-        )
-    if OPTIMIZERS[it.optimizer].states:
-        yield "--optimizer sgd", "no momentum: slower to converge", memory.under(it._replace(optimizer="sgd"))
-    if it.implementation == "foreach" and it.target != "cpu" and not it.optimizer.startswith("rmsprop"):
+    for name, cost in LIGHTER.items():
+        if OPTIMIZERS[it.optimizer].states > OPTIMIZERS[name].states:
+            other = it._replace(optimizer=name, decayed=decays(memory.graph, name))
+            yield f"--optimizer {name}", cost, memory.under(other)
+    if it.implementation == "foreach" and it.target != "cpu" and it.optimizer not in UNFUSED:
         yield (
             "--implementation fused",
             "the same step in one kernel",

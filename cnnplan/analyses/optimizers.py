@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-IMPLEMENTATIONS: Final = ("forloop", "foreach", "fused")
+IMPLEMENTATIONS: Final = ("foreach", "fused", "forloop")
 
 
 class Optimizer(NamedTuple):
@@ -68,18 +68,20 @@ class Loss(NamedTuple):
         kept: tensors of the output's size that it keeps for the backward pass.
         forward, backward: further ones in each pass.
         classes: whether the target is a class (int64) for each position, not a value for each element.
+        whole: whether torch leaves the number in the storage of the output's size in which it was summed.
     """
 
     kept: int
     forward: int
     backward: int
     classes: bool
+    whole: bool = False
 
 
 LOSSES: Final = {
     "cross_entropy": Loss(1, 0, 1, True),
     "binary_cross_entropy": Loss(0, 0, 1, False),
     "nll": Loss(0, 0, 0, True),
-    "mse": Loss(1, 0, 0, False),
+    "mse": Loss(1, 0, 0, False, whole=True),
     "l1": Loss(1, 1, 2, False),
 }

@@ -16,7 +16,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.analyses.precision import Precision, widths
-from cnnplan.ops.base import Needs
+from cnnplan.ops.needs import Needs
 from cnnplan.ops.window import WHOLE
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Roof(NamedTuple):
 
     Attributes:
         format: what its products are computed in: "float32", "tf32", "float16", "bfloat16"; "" without products.
-        forward, backward: its two passes in training; inference is the forward pass.
+        forward, backward: its two passes; the second is empty in an inference.
     """
 
     format: str
@@ -60,8 +60,13 @@ class Roof(NamedTuple):
     backward: Pass
 
 
-def roofline(graph: Graph, precision: Precision, batch: int, device: Device | None) -> dict[Node, Roof]:
-    """The roof over each layer."""
+def roofline(
+    graph: Graph, precision: Precision, batch: int, device: Device | None, *, training: bool = True
+) -> dict[Node, Roof]:
+    """The roof over each layer.
+
+    An inference has no backward passes, and what gives its input itself in evaluation costs it nothing.
+    """
     width = widths(graph, precision)
     needed: dict[Value, bool] = dict.fromkeys(graph.inputs, False)
     found = {}
@@ -70,9 +75,9 @@ def roofline(graph: Graph, precision: Precision, batch: int, device: Device | No
         weights = sum(map(prod, op.parameters(*shapes).values()))
         trained = node.trainable and bool(weights)
         inputs = [(v.shape.numel * width.values[v] * batch, needed[v]) for v in node.inputs]
-        needs = trained or any(need for _, need in inputs)
+        needs = training and (trained or any(need for _, need in inputs))
         needed.update(dict.fromkeys(node.outputs, needs))
-        view = op.is_view(*shapes)
+        view = op.is_view(*shapes) if training else op.passes_by(*shapes)
         outputs = 0 if view else sum(v.shape.numel * width.values[v] for v in node.outputs) * batch
         entering = 0 if view else sum(n for n, _ in inputs)
         own = width.own[node][0]

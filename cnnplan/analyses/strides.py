@@ -42,18 +42,19 @@ def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozen
             continue
         layout = op.arranged(*node.shapes)
         known = found.get(node.inputs[0])
-        if op.repacks and (known or node.inputs[0] in cut):
-            kept = device == "cpu" and op.repacks == "cuda" and known and is_channels_last(known, node.shapes[0])
+        repacks = op.repacked(*node.shapes)
+        if repacks and (known or node.inputs[0] in cut):
+            kept = device == "cpu" and repacks == "cuda" and known and is_channels_last(known, node.shapes[0])
             if not (kept and known and _is_dense_in(known, node.shapes[0], (*range(1, len(known)), 0))):
                 repacked.add(node)
         if layout == "last" and node.output.shape.rank:
             found[node.output] = dense(node.output.shape, (*range(1, len(node.output.shape)), 0))
         elif layout and known and len(node.output.shape) == len(node.shapes[0]):
             order = ordered(node.shapes[0], known)
-            if layout == "format" and is_channels_last(known, node.shapes[0]):
+            if layout == "format":
+                if not all(v in found and is_channels_last(found[v], v.shape) for v in node.inputs):
+                    continue
                 order = (*range(1, len(order)), 0)
-            elif layout == "format":
-                continue
             after = dense(node.output.shape, order)
             if not _is_dense_in(after, node.output.shape, range(len(order))):
                 found[node.output] = after

@@ -30,9 +30,9 @@ def command(
 
     found = [device(name)] if name is not None else list(devices().values())
     if format_ is Format.json:
-        from cnnplan.render import json
+        from cnnplan.render import json, json_memory
 
-        common.deliver(json.text({"devices": [json.device(one) for one in found]}), output)
+        common.deliver(json.text({"devices": [json_memory.device(one) for one in found]}), output)
         return
     from cnnplan.render import devices as renderer
 

@@ -45,6 +45,7 @@ _RESERVED = {"Add", "Multiply", "Subtract", "Maximum", "Mean", "Concat", "Channe
     "Abs",
     "AbsTanh",
     "UnpaddedAvgPool",
+    "LocalResponseNorm3d",
 }
 
 

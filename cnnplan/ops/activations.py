@@ -2,7 +2,8 @@
 
 from typing import ClassVar, NamedTuple
 
-from cnnplan.ops.base import INPUT, NO_SCRATCH, OUTPUT, Kept, Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Module, Op, Shape
+from cnnplan.ops.needs import INPUT, NO_SCRATCH, OUTPUT, Kept, Needs, Saved, Scratch
 
 
 class Row(NamedTuple):

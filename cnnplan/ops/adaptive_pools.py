@@ -6,23 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import (
-    INPUT,
-    NOTHING,
-    Argument,
-    Kept,
-    Module,
-    Needs,
-    Op,
-    Saved,
-    Scratch,
-    Shape,
-    check_elements,
-    per_axis,
-    plain,
-    require_spatial,
-)
+from cnnplan.ops.base import Argument, Module, Op, Shape, check_elements, per_axis, plain, require_spatial
 from cnnplan.ops.fields import Spatial
+from cnnplan.ops.needs import INPUT, NOTHING, Kept, Needs, Saved, Scratch
 from cnnplan.ops.window import Adaptive, Window
 
 

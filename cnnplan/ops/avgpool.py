@@ -6,10 +6,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import AXES, INPUT, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.base import AXES, Argument, Module, Op, Shape, plain
 from cnnplan.ops.conv import padded_scratch
 from cnnplan.ops.fields import Flag, Padding, Spatial
 from cnnplan.ops.maxpool import check_pool, pads_itself, pool_work
+from cnnplan.ops.needs import INPUT, Kept, Needs, Saved, Scratch
 from cnnplan.ops.sliding import maps, pad_module, padded_alike, pool_formula, slid, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from cnnplan.errors import ShapeError
+from cnnplan.ops.needs import NO_SCRATCH, NOTHING, Needs, Saved, Scratch
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 MAX_ELEMENTS = 2**63 - 1
@@ -46,72 +47,6 @@ class Shape(tuple[int, ...]):
 
     def __str__(self) -> str:
         return "x".join(map(str, self))
-
-
-class Kept(NamedTuple):
-    """A tensor beside inputs, outputs and parameters, such as one that autograd keeps for the backward pass.
-
-    `dtype` is "float32", "int64" or "bool" whatever the model's, "activation" = the operation's own,
-    "full" = as wide as its output, "pooled" = the operation's own on CUDA, "full" on a CPU, or "mask": one
-    byte an element on CUDA, the activation's own dtype on a CPU. A CPU keeps "float32" in the dtype of the
-    parameters. `elements` are counted per sample, or once per batch where `per_sample` is false.
-    """
-
-    what: str
-    elements: int
-    dtype: str
-    per_sample: bool = True
-
-
-class Saved(NamedTuple):
-    """What autograd keeps in training: which inputs, whether the output, and tensors of its own.
-
-    Inputs and output are named instead of counted: a ReLU's output is the next convolution's
-    input, and a sum over layers would count that storage twice.
-    """
-
-    inputs: tuple[int, ...] = ()
-    output: bool = False
-    own: tuple[Kept, ...] = ()
-
-
-NOTHING: Final = Saved()
-INPUT: Final = Saved(inputs=(0,))
-OUTPUT: Final = Saved(output=True)
-
-
-class Scratch(NamedTuple):
-    """What an operation needs for a while, and where the gradient goes that enters its backward pass.
-
-    Attributes:
-        training: tensors of the forward pass in training, beside what it keeps and gives.
-        evaluation: tensors of the forward pass in evaluation, beside what it gives.
-        backward: tensors of the backward pass, beside the gradients that enter and leave it.
-        passes: the inputs whose gradient is the output's own, or a view of it.
-        shared: whether all inputs get one and the same new gradient.
-    """
-
-    training: tuple[Kept, ...] = ()
-    evaluation: tuple[Kept, ...] = ()
-    backward: tuple[Kept, ...] = ()
-    passes: tuple[int, ...] = ()
-    shared: bool = False
-
-
-NO_SCRATCH: Final = Scratch()
-PASSES: Final = Scratch(passes=(0,))
-
-
-class Needs(NamedTuple):
-    """Which inputs of an operation need a gradient, and whether its parameters do."""
-
-    inputs: tuple[bool, ...]
-    parameters: bool
-
-    @property
-    def any(self) -> bool:
-        """Whether the operation takes part in the backward pass."""
-        return self.parameters or True in self.inputs
 
 
 class _Required:
@@ -196,8 +131,8 @@ class Op(BaseModel):
     """Whether it copies an input that is not row-major, and keeps the copy: "always", "cuda" where one with the
     channels last is kept as it is on a CPU, or never."""
     layout: ClassVar[str] = ""
-    """The order of its output's axes in memory: "same" as its input's, "format" = channels last where its
-    input's are, "last" = channels last, or row-major."""
+    """The order of its output's axes in memory: "same" as its input's, "format" = channels last where all its
+    inputs' are, "last" = channels last, or row-major."""
     autocast: ClassVar[Mapping[str, str]] = {}
     """Under torch.autocast, by device: "low" and "float32" cast its inputs, "volumes" to float32 those with
     three spatial axes, "widest" all to the widest of them; "result" makes its output float32 alone."""
@@ -281,6 +216,10 @@ class Op(BaseModel):
         """What torch.autocast does with it on a device: see `autocast`."""
         rule = self.autocast.get(device, "")
         return rule if rule != "volumes" else "float32" if xs[0].rank == 3 else ""
+
+    def repacked(self, *xs: Shape) -> str:
+        """Whether it copies an input that is not row-major: see `repacks`."""
+        return self.repacks
 
     def arranged(self, *xs: Shape) -> str:
         """The order of its output's axes in memory: see `layout`."""

@@ -5,8 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import NO_SCRATCH, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Module, Op, Shape
 from cnnplan.ops.fields import Epsilon, Flag, Probability
+from cnnplan.ops.needs import NO_SCRATCH, Kept, Needs, Saved, Scratch
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 

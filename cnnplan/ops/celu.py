@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.ops.activations import Activation, Row
-from cnnplan.ops.base import INPUT, Module, Shape
+from cnnplan.ops.base import Module, Shape
 from cnnplan.ops.fields import number, refuse
+from cnnplan.ops.needs import INPUT
 
 
 def _nonzero(value: object) -> float:

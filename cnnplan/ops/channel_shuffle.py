@@ -6,7 +6,7 @@ from pydantic import Field
 
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Module, Op, Shape, require_spatial
-from cnnplan.ops.conv import divisors
+from cnnplan.ops.conv import divisors, nearest_divisor
 from cnnplan.ops.fields import Size
 from cnnplan.ops.window import Window
 
@@ -32,6 +32,7 @@ class ChannelShuffle(Op):
                 "S006",
                 f"groups {self.groups} does not divide the {x.channels} channels of its input {x}",
                 argument="groups",
+                instead=nearest_divisor(x.channels, self.groups),
                 help=f"{x.channels} divides by {', '.join(map(str, divisors(x.channels)))}",
                 assume=x,
             )

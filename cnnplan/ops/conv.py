@@ -1,14 +1,15 @@
 """conv: convolution."""
 
 from collections.abc import Mapping
-from math import prod
+from math import gcd, prod
 from typing import ClassVar
 
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import INPUT, NO_SCRATCH, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Module, Op, Shape
 from cnnplan.ops.fields import Flag, Padding, PaddingMode, Size, Spatial
+from cnnplan.ops.needs import INPUT, NO_SCRATCH, Kept, Needs, Saved, Scratch
 from cnnplan.ops.sliding import (
     check_padding_mode,
     maps,
@@ -63,6 +64,7 @@ class Conv(Op):
                     "S006",
                     f"groups {self.groups} does not divide the {channels} {side} channels of '{self.kind}'",
                     argument="groups",
+                    instead=nearest_divisor(gcd(x.channels, self.out_channels), self.groups),
                     help=f"{channels} divides by {', '.join(map(str, divisors(channels)))}",
                     assume=shape,
                 )
@@ -154,3 +156,12 @@ def divisors(n: int, most: int = 12) -> list[int]:
     """Divisors of n up to 4096, at most `most` of them, the largest ones last."""
     found = [d for d in range(1, min(n, 4096) + 1) if n % d == 0]
     return found[:most]
+
+
+def nearest_divisor(n: int, wanted: int) -> int:
+    """The divisor of n that is nearest to a number; the smaller one of two."""
+    for distance in range(4096):
+        for divisor in (wanted - distance, wanted + distance):
+            if 1 <= divisor <= n and n % divisor == 0:
+                return divisor
+    return 1

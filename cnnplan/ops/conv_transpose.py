@@ -1,27 +1,16 @@
 """conv_transpose: transposed convolution."""
 
 from collections.abc import Mapping
-from math import prod
+from math import gcd, prod
 from typing import ClassVar
 
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import (
-    AXES,
-    INPUT,
-    Argument,
-    Module,
-    Op,
-    Saved,
-    Shape,
-    check_elements,
-    per_axis,
-    plain,
-    require_spatial,
-)
-from cnnplan.ops.conv import divisors
+from cnnplan.ops.base import AXES, Argument, Module, Op, Shape, check_elements, per_axis, plain, require_spatial
+from cnnplan.ops.conv import divisors, nearest_divisor
 from cnnplan.ops.fields import Flag, Size, Spatial, Spatial0
+from cnnplan.ops.needs import INPUT, Saved
 from cnnplan.ops.window import Spread, Window, grouped
 
 
@@ -86,6 +75,7 @@ class ConvTranspose(Op):
                     "S006",
                     f"groups {self.groups} does not divide the {channels} {side} channels of '{self.kind}'",
                     argument="groups",
+                    instead=nearest_divisor(gcd(x.channels, self.out_channels), self.groups),
                     help=f"{channels} divides by {', '.join(map(str, divisors(channels)))}",
                     assume=shape,
                 )

@@ -5,21 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import (
-    AXES,
-    Argument,
-    Inline,
-    Kept,
-    Needs,
-    Op,
-    Scratch,
-    Shape,
-    axes,
-    per_axis,
-    require_one,
-    require_spatial,
-)
+from cnnplan.ops.base import AXES, Argument, Inline, Op, Shape, axes, per_axis, require_one, require_spatial
 from cnnplan.ops.fields import Spatial
+from cnnplan.ops.needs import Kept, Needs, Scratch
 from cnnplan.ops.upsample import Reference
 from cnnplan.ops.window import Window, shifted
 

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Module, Op, Shape
 from cnnplan.ops.conv import Conv
 from cnnplan.ops.fields import Flag, Padding, PaddingMode, Size, Spatial
+from cnnplan.ops.needs import Needs, Saved, Scratch
 from cnnplan.ops.window import Window
 
 

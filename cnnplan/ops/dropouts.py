@@ -4,21 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import (
-    NO_SCRATCH,
-    NOTHING,
-    PASSES,
-    Argument,
-    Kept,
-    Module,
-    Needs,
-    Op,
-    Saved,
-    Scratch,
-    Shape,
-    require_spatial,
-)
+from cnnplan.ops.base import Argument, Module, Op, Shape, require_spatial
 from cnnplan.ops.fields import Probability
+from cnnplan.ops.needs import NO_SCRATCH, NOTHING, PASSES, Kept, Needs, Saved, Scratch
 
 
 class _Dropout(Op):

@@ -3,7 +3,8 @@
 from math import prod
 from typing import ClassVar
 
-from cnnplan.ops.base import PASSES, Module, Needs, Op, Scratch, Shape
+from cnnplan.ops.base import Module, Op, Shape
+from cnnplan.ops.needs import PASSES, Needs, Scratch
 from cnnplan.ops.strides import viewed
 from cnnplan.ops.window import Window
 

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from cnnplan.ops.activations import Activation, Row
-from cnnplan.ops.base import INPUT, Module, Shape
+from cnnplan.ops.base import Module, Shape
+from cnnplan.ops.needs import INPUT
 
 
 class Gelu(Activation):

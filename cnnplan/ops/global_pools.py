@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import NOTHING, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, require_spatial
+from cnnplan.ops.base import Argument, Module, Op, Shape, require_spatial
 from cnnplan.ops.fields import Flag
+from cnnplan.ops.needs import NOTHING, Kept, Needs, Saved, Scratch
 from cnnplan.ops.window import WHOLE, Window
 
 _FLATTEN = Module("nn.Flatten")

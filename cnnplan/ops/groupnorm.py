@@ -6,9 +6,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
-from cnnplan.ops.conv import divisors
+from cnnplan.ops.base import Argument, Module, Op, Shape
+from cnnplan.ops.conv import divisors, nearest_divisor
 from cnnplan.ops.fields import Epsilon, Flag, Size
+from cnnplan.ops.needs import Kept, Needs, Saved, Scratch
 from cnnplan.ops.window import WHOLE, Window, grouped
 
 
@@ -41,6 +42,7 @@ class GroupNorm(Op):
                 "S007",
                 f"num_groups {self.num_groups} does not divide the {x.channels} channels of its input {x}",
                 argument="num_groups",
+                instead=nearest_divisor(x.channels, self.num_groups),
                 help=f"{x.channels} divides by {', '.join(map(str, divisors(x.channels)))}",
                 assume=x,
             )

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from cnnplan.errors import ShapeError
 from cnnplan.ops.activations import Activation, Row
-from cnnplan.ops.base import INPUT, Module, Shape
+from cnnplan.ops.base import Module, Shape
 from cnnplan.ops.fields import Number
+from cnnplan.ops.needs import INPUT
 
 
 class Hardtanh(Activation):

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from cnnplan.ops.base import PASSES, Module, Needs, Op, Scratch, Shape
+from cnnplan.ops.base import Module, Op, Shape
+from cnnplan.ops.needs import PASSES, Needs, Scratch
 
 
 class Identity(Op):

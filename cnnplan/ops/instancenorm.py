@@ -5,8 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, require_spatial
+from cnnplan.ops.base import Argument, Module, Op, Shape, require_spatial
 from cnnplan.ops.fields import Epsilon, Flag, Probability
+from cnnplan.ops.needs import Kept, Needs, Saved, Scratch
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import INPUT, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Module, Op, Shape
 from cnnplan.ops.fields import Number
+from cnnplan.ops.needs import INPUT, Kept, Needs, Saved, Scratch
 
 
 class LayerScale(Op):

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Module, Op, Shape
 from cnnplan.ops.fields import Epsilon, Flag
+from cnnplan.ops.needs import Kept, Needs, Saved, Scratch
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 

@@ -5,8 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.ops.activations import Activation, Row
-from cnnplan.ops.base import INPUT, Module, Shape
+from cnnplan.ops.base import Module, Shape
 from cnnplan.ops.fields import Number
+from cnnplan.ops.needs import INPUT
 
 
 class LeakyRelu(Activation):

@@ -6,8 +6,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import INPUT, Module, Op, Saved, Shape, module
+from cnnplan.ops.base import Module, Op, Shape, module
 from cnnplan.ops.fields import Flag, Size
+from cnnplan.ops.needs import INPUT, Saved
 
 
 class Linear(Op):

@@ -5,9 +5,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.ops.avgpool import check_volume
-from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.base import Argument, Module, Op, Shape, plain
 from cnnplan.ops.fields import Flag, Positive, Spatial
 from cnnplan.ops.maxpool import pool_work
+from cnnplan.ops.needs import Kept, Needs, Saved, Scratch
 from cnnplan.ops.sliding import maps, pool_formula, slid, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window
 

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, require_spatial
+from cnnplan.ops.base import Argument, Module, Op, Shape, require_spatial
 from cnnplan.ops.fields import Number, Size
+from cnnplan.ops.needs import Kept, Needs, Saved, Scratch
 from cnnplan.ops.window import Sliding, Window
 
 
@@ -49,6 +50,12 @@ class Lrn(Op):
     def autocasts(self, device: str, *xs: Shape) -> str:
         return "result" if device == "cuda" or xs[0].rank > 1 else ""
 
+    def repacked(self, *xs: Shape) -> str:
+        return "always" if xs[0].rank == 3 else self.repacks
+
+    def arranged(self, *xs: Shape) -> str:
+        return "" if xs[0].rank == 3 else self.layout
+
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         (x,) = xs
         most = max(2 * x.numel, Shape((x.channels + self.size - 1, *x.spatial)).numel)
@@ -56,4 +63,5 @@ class Lrn(Op):
         return Scratch(evaluation=(squares,), backward=(Kept("products", 3 * x.numel, "full"),))
 
     def torch(self, *xs: Shape) -> Module:
-        return Module("nn.LocalResponseNorm", (Argument("size", self.size), *self.options("alpha", "beta", "k")))
+        target = "LocalResponseNorm3d" if xs[0].rank == 3 else "nn.LocalResponseNorm"
+        return Module(target, (Argument("size", self.size), *self.options("alpha", "beta", "k")))

@@ -6,9 +6,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape, plain
+from cnnplan.ops.base import Argument, Module, Op, Shape, plain
 from cnnplan.ops.conv import padded_scratch
 from cnnplan.ops.fields import Flag, Padding, Spatial
+from cnnplan.ops.needs import Kept, Needs, Saved, Scratch
 from cnnplan.ops.sliding import (
     check_pool_padding,
     maps,

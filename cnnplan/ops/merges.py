@@ -6,8 +6,9 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import NOTHING, Argument, Inline, Kept, Needs, Op, Saved, Scratch, Shape, axes, check_elements
+from cnnplan.ops.base import Argument, Inline, Op, Shape, axes, check_elements
 from cnnplan.ops.fields import Integer
+from cnnplan.ops.needs import NOTHING, Kept, Needs, Saved, Scratch
 from cnnplan.ops.softmaxes import axis_of
 from cnnplan.ops.window import FIRST, POINTWISE, Window, shifted
 

@@ -5,22 +5,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import (
-    INPUT,
-    NO_SCRATCH,
-    NOTHING,
-    Argument,
-    Kept,
-    Module,
-    Needs,
-    Op,
-    Saved,
-    Scratch,
-    Shape,
-    check_elements,
-    plain,
-)
+from cnnplan.ops.base import Argument, Module, Op, Shape, check_elements, plain
 from cnnplan.ops.fields import Number, Padding
+from cnnplan.ops.needs import INPUT, NO_SCRATCH, NOTHING, Kept, Needs, Saved, Scratch
 from cnnplan.ops.sliding import check_padding_mode, slide, sliding_terms
 from cnnplan.ops.window import Sliding, Window, shifted
 

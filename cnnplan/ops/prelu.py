@@ -7,8 +7,9 @@ from pydantic import Field
 
 from cnnplan.errors import ShapeError
 from cnnplan.ops.activations import Activation, Row
-from cnnplan.ops.base import INPUT, Argument, Kept, Module, Needs, Scratch, Shape
+from cnnplan.ops.base import Argument, Module, Shape
 from cnnplan.ops.fields import Number, Size
+from cnnplan.ops.needs import INPUT, Kept, Needs, Scratch
 
 
 class Prelu(Activation):

@@ -12,7 +12,7 @@ from types import ModuleType
 from cnnplan.ops.base import Op
 
 FAMILIES = ("activations", "dropouts", "global_pools", "merges", "softmaxes", "adaptive_pools")
-_NOT_OPS = frozenset({"base", "fields", "registry", "sliding", "strides", "window", *FAMILIES})
+_NOT_OPS = frozenset({"base", "fields", "needs", "registry", "sliding", "strides", "window", *FAMILIES})
 
 
 @cache

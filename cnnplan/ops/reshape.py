@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import PASSES, Argument, Inline, Module, Needs, Op, Scratch, Shape
+from cnnplan.ops.base import Argument, Inline, Module, Op, Shape
 from cnnplan.ops.fields import integer, refuse
+from cnnplan.ops.needs import PASSES, Needs, Scratch
 from cnnplan.ops.strides import viewed
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 

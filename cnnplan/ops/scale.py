@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import INPUT, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Module, Op, Shape
 from cnnplan.ops.fields import Flag
 from cnnplan.ops.layer_scale import channel_shape
+from cnnplan.ops.needs import INPUT, Kept, Needs, Saved, Scratch
 
 
 class Scale(Op):

@@ -155,6 +155,7 @@ def check_pool_padding(kind: str, windows: tuple[Sliding, ...]) -> None:
                 f"'{kind}' pads by {max(w.before, w.after)}, as much as its window of {w.extent}: "
                 "some windows would hold nothing but padding",
                 argument="padding",
+                instead=w.kernel // 2,
                 help=f"pad by at most {w.kernel // 2}",
             )
         if symmetric(windows) and w.before > w.kernel // 2:
@@ -162,5 +163,6 @@ def check_pool_padding(kind: str, windows: tuple[Sliding, ...]) -> None:
                 "S008",
                 f"'{kind}' pads by {w.before}, more than half of its kernel {w.kernel}",
                 argument="padding",
+                instead=w.kernel // 2,
                 help=f"pad by at most {w.kernel // 2}, or use `pad` before it",
             )

@@ -6,8 +6,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import OUTPUT, Argument, Module, Op, Saved, Shape, axes
+from cnnplan.ops.base import Argument, Module, Op, Shape, axes
 from cnnplan.ops.fields import Integer
+from cnnplan.ops.needs import OUTPUT, Saved
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 

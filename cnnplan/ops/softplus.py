@@ -6,8 +6,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.ops.activations import Activation, Row
-from cnnplan.ops.base import INPUT, Module, Shape
+from cnnplan.ops.base import Module, Shape
 from cnnplan.ops.fields import Number, Positive
+from cnnplan.ops.needs import INPUT
 
 
 class Softplus(Activation):

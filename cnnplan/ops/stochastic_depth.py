@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.ops.base import NOTHING, PASSES, Argument, Kept, Module, Needs, Op, Saved, Scratch, Shape
+from cnnplan.ops.base import Argument, Module, Op, Shape
 from cnnplan.ops.fields import Probability
+from cnnplan.ops.needs import NOTHING, PASSES, Kept, Needs, Saved, Scratch
 
 
 class StochasticDepth(Op):

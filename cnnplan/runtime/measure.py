@@ -187,9 +187,9 @@ def _optimizer(memory: Memory, parameters: list[nn.Parameter]) -> torch.optim.Op
     if not parameters:
         return None
     it = memory.conditions
-    how: dict[str, Any] = {"foreach": it.implementation == "foreach"}
-    if it.implementation == "fused" and not it.optimizer.startswith("rmsprop"):
-        how = {"fused": True}
+    how: dict[str, Any] = (
+        {"fused": True} if it.implementation == "fused" else {"foreach": it.implementation == "foreach"}
+    )
     decay: dict[str, Any] = {"weight_decay": 1e-4} if it.decayed else {}
     if it.optimizer in ("sgd", "momentum", "nesterov"):
         momentum = 0.0 if it.optimizer == "sgd" else 0.9

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -33,12 +33,11 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         peak_at: the operation that made the last of them.
     """
 
-    def __init__(self, known: Iterable[Tensor] = (), rounded: Callable[[int], int] | None = None) -> None:
+    def __init__(self, known: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = 0
         self.peak = 0
         self.peak_at = ""
-        self._rounded = rounded
         self._alive: dict[int, weakref.finalize[Any, Any]] = {}
         self._known = {id(t.untyped_storage()): t.untyped_storage() for t in known}
 
@@ -57,8 +56,6 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if key in self._alive or key in self._known:
             return
         size = storage.nbytes()
-        if self._rounded:
-            size = self._rounded(size)
         self.live += size
         summed = func is torch.ops.aten.add.Tensor and torch._C._current_graph_task_id() >= 0  # noqa: SLF001 - no other way to ask
         if self.live > self.peak and not summed:

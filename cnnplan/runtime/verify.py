@@ -21,7 +21,7 @@ import torch
 from cnnplan.errors import UsageError
 from cnnplan.runtime import counting, fields, memory, running
 from cnnplan.runtime.build import build
-from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, counted
+from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, Difference, counted
 from cnnplan.runtime.interpreter import Interpreter
 from cnnplan.runtime.tensors import tensors
 
@@ -108,14 +108,21 @@ def _memory(plan: Plan, model: nn.Module, inputs: Sequence[Tensor], place: torch
     """Memory under the rules of a CPU; those of a CUDA device are measured by `fit --measure`."""
     if place.type != "cpu":
         return [Check("saved", "", "", "left out: counted on a CPU", LEFT_OUT)]
+    checks: list[Check] = []
     try:
         model.train()
-        return [memory.saved(plan, model, inputs), *memory.peaks(plan, model, inputs)]
-    except (RuntimeError, ValueError) as error:  # a batch norm refuses to train on single values
-        why = str(error).partition(chr(10))[0]
-        return [Check("saved", "", "", f"left out: torch does not train it at batch {BATCH}: {why}", LEFT_OUT)]
+        checks.append(memory.saved(plan, model, inputs))
+        checks += memory.peaks(plan, model, inputs)
+    except ValueError as error:  # a batch norm refuses to train on single values
+        why = f"left out: torch does not train it at batch {BATCH}: {str(error).partition(chr(10))[0]}"
+        checks.append(Check("peak" if checks else "saved", "", "", why, LEFT_OUT))
+    except RuntimeError as error:
+        what, oracle = ("peak", memory.PEAK) if checks else ("saved", memory.SAVED)
+        why = f"torch refuses: {str(error).partition(chr(10))[0]}"
+        checks.append(Check(what, "", "", oracle, DIFFERS, (Difference(what, None, "trains", why),)))
     finally:
         model.eval()
+    return checks
 
 
 def _device(name: str) -> torch.device:

@@ -16,6 +16,7 @@ from cnnplan.analyses.fit import MOST, Need, Place, largest_batch, need, suggest
 from cnnplan.errors import UsageError
 from cnnplan.fitting import fit
 from cnnplan.render import json as as_json
+from cnnplan.render import json_memory
 from cnnplan.render.fit import page
 from tests.language.helpers import net
 
@@ -35,7 +36,10 @@ TINY = """
 - flatten
 - linear: 3
 """
+VECTOR = "cnnplan: 1\nname: net\ninput: [12]\n"
 DENSE = "[{linear: 1000}, relu, {linear: 1000}, relu, {linear: 10}]"
+WIDE = "- linear: 4000\n- relu\n- linear: 4000\n- linear: 10"
+"""Its weights are far larger than a segment of the allocator, its maps far smaller."""
 
 
 def place(plan: cnnplan.Plan, limit: int, fleet: Fleet | None = None) -> Place:
@@ -179,6 +183,7 @@ def test_needs_are_ranges(spec: str) -> None:
                 for part in (found.workspace, found.context, found.total):
                     assert 0 <= part.at_least <= part.at_most
                 assert found.total.at_least == found.peak + found.workspace.at_least + found.context.at_least
+                assert found.total.at_most == found.squeezed + found.workspace.at_most + found.context.at_most
 
 
 def test_on_a_cpu_nothing_is_unknown() -> None:
@@ -471,6 +476,22 @@ def test_a_narrow_type_where_the_whole_model_is_to_be_cast() -> None:
     assert promised(net(TINY), {"batch": 64, "mixed": False}, "--dtype") == 1
 
 
+@pytest.mark.parametrize("optimizer", ["{adam: {weight_decay: 0.1}}", "{sgd: {momentum: 0.9, weight_decay: 0.1}}"])
+def test_a_lighter_optimizer_has_no_decay_of_trains(optimizer: str) -> None:
+    text = net(WIDE, head=VECTOR, more=f"train: {{optimizer: {optimizer}}}")
+    for options in ({"target": "cpu"}, {"target": "t4"}, {"target": "t4", "optimizer": "adamw"}):
+        assert promised(text, options, "--optimizer") >= 1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "fused"), [("adam", 1), ("momentum", 0), ("rmsprop", 0), ("rmsprop_momentum", 0)]
+)
+def test_a_fused_step_is_suggested_where_torch_has_one(optimizer: str, fused: int) -> None:
+    """And where it needs less than `foreach`, whose step makes a tensor for each parameter."""
+    text = net(WIDE, head=VECTOR)
+    assert promised(text, {"target": "t4", "optimizer": optimizer}, "--implementation") == fused
+
+
 TWICE = "copies of weights that the forward pass freed are freed once more"
 
 
@@ -551,7 +572,7 @@ def test_networks_that_nobody_would_build(name: str, options: dict[str, Any]) ->
     assert not (found.fits and found.tight)
     for width in (40, 80, 160):
         assert "needed" in page(found, None, width, roofline=width == 160).plain
-    answer = json.loads(as_json.text(as_json.fit(found)), parse_constant=pytest.fail)
+    answer = json.loads(as_json.text(json_memory.fit(found)), parse_constant=pytest.fail)
     assert answer["training"]["total"]["at_least"] <= answer["training"]["total"]["at_most"]
     assert answer["largest_batch"]["training"] == found.largest_batch
 

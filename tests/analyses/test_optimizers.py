@@ -166,6 +166,15 @@ def test_what_a_loss_keeps_and_needs(name: str, shape: tuple[int, ...]) -> None:
     assert max(b - size // 4 * 7 * n for b, n in zip(seven, (row.kept, row.forward, row.backward), strict=True)) <= 8
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_where_the_number_of_a_loss_lies(name: str) -> None:
+    """In a storage of its own, or in the one of the output's size in which it was summed."""
+    y = torch.randn(2, 10, requires_grad=True)
+    target = torch.zeros(2, dtype=torch.int64) if LOSSES[name].classes else torch.rand(2, 10)
+    loss = FUNCTIONS[name](y, target)
+    assert loss.untyped_storage().nbytes() == (y.nbytes if LOSSES[name].whole else 4)
+
+
 def test_the_losses_are_those_of_the_language() -> None:
     """Each can be chosen in `train`, and none beside them."""
     assert set(FUNCTIONS) == set(LOSSES)

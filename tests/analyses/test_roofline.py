@@ -137,6 +137,30 @@ def test_a_sum_passes_its_gradient_on() -> None:
     assert roof.backward.bytes == 0
 
 
+# ------------------------------------------------------------------------- inference
+
+DROPS = ("dropout", "dropout2d", "alpha_dropout", "stochastic_depth: 0.5")
+
+
+@pytest.mark.parametrize("layer", DROPS)
+def test_what_does_nothing_in_evaluation(layer: str) -> None:
+    """In training it reads and writes every element; an inference passes by."""
+    found = plan(net(f"- {CONV}\n- {layer}\n- {CONV}"), batch=2)
+    training, inference = list(found.roofline.values())[1], list(found.inference_roofline.values())[1]
+    assert training.forward.bytes == 2 * 2 * 4 * Y
+    assert training.backward.bytes
+    assert inference == Roof("", Pass(0, 0, None, ""), Pass(0, 0, None, ""))
+    timed = plan(net(f"- {CONV}\n- {layer}"), target="t4").inference_roofline.values()
+    assert list(timed)[1].forward == Pass(0, 0, 0.0, "")
+
+
+def test_an_inference_has_no_backward_pass() -> None:
+    found = plan(net(f"- {CONV}\n- batchnorm\n- relu\n- {CONV}"), target="t4")
+    inference = list(found.inference_roofline.values())
+    assert [roof.backward for roof in inference] == [Pass(0, 0, 0.0, "")] * 4
+    assert [roof.forward for roof in inference] == [roof.forward for roof in found.roofline.values()]
+
+
 # ------------------------------------------------------------------------- bounds
 
 

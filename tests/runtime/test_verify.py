@@ -11,15 +11,16 @@ import cnnplan
 from cnnplan import zoo
 from cnnplan.analyses import field
 from cnnplan.emit import Source, emit
-from cnnplan.ops.base import INPUT, NOTHING, Shape
+from cnnplan.ops.base import Shape
 from cnnplan.ops.batchnorm import BatchNorm
 from cnnplan.ops.conv import Conv
 from cnnplan.ops.maxpool import MaxPool
 from cnnplan.ops.merges import Concat
+from cnnplan.ops.needs import INPUT, NOTHING
 from cnnplan.ops.window import POINTWISE, Window
 from cnnplan.runtime import running
 from cnnplan.runtime import verify as verifying
-from cnnplan.runtime.check import DIFFERS
+from cnnplan.runtime.check import DIFFERS, LEFT_OUT
 from cnnplan.runtime.verify import Verification, verify
 from tests.language.helpers import net
 from tests.test_zoo import IMAGE, SMALL
@@ -195,6 +196,39 @@ def test_a_model_that_does_not_run_is_a_difference(monkeypatch: pytest.MonkeyPat
     assert check.differences[0].measured.startswith("torch refuses: ")
 
 
+@pytest.mark.parametrize(
+    ("error", "verdict", "said"),
+    [
+        (RuntimeError("no kernel\nfor this"), DIFFERS, "torch refuses: no kernel"),
+        (ValueError("Expected more than 1 value"), LEFT_OUT, "torch does not train it at batch 2: Expected more"),
+    ],
+    ids=["a fault", "single values"],
+)
+def test_a_model_that_does_not_train(
+    error: Exception, verdict: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what torch refuses for the sake of the batch, as norms of single values do, is left out."""
+
+    class Stubborn(nn.ReLU):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                raise error
+            return super().forward(x)
+
+    def build(graph: Any) -> nn.Module:
+        model = real(graph)
+        model.relu1 = Stubborn()
+        return model
+
+    real = verifying.build
+    monkeypatch.setattr(verifying, "build", build)
+    found = verified()
+    (check,) = [check for check in found.checks if check.what in ("saved", "peak", "training peak")]
+    assert (check.what, check.verdict) == ("saved", verdict)
+    assert said in f"{check.oracle} {[d.measured for d in check.differences]}"
+    assert found.passed is (verdict == LEFT_OUT)
+
+
 def test_a_layer_without_a_gradient_is_seen() -> None:
     found = verified(
         "- conv: {out_channels: 2, kernel_size: 1}\n- conv: {out_channels: 2, kernel_size: 1}\n  from: input"
@@ -253,6 +287,14 @@ def test_vectors_alone_have_no_field() -> None:
     found = verified("- linear: 4\n- relu", head="cnnplan: 1\nname: net\ninput: [5]\n")
     assert found.passed
     assert found.checks[-1].oracle == "no layer has spatial axes"
+
+
+@pytest.mark.parametrize("order", ["[0, 2, 1, 3]", "[3, 1, 2, 0]", "[1, 0, 3, 2]"])
+def test_a_response_norm_of_turned_volumes(order: str) -> None:
+    """Torch's own module refuses them: see `layers.local_response_norm3d`."""
+    head = "cnnplan: 1\nname: net\ninput: [4, 4, 4, 4]\n"
+    assert verified(f"- permute: {order}\n- lrn: 3", head).passed
+    assert verified(f"- scale\n- permute: {order}\n- lrn: 3\n- tanh\n- flatten\n- linear: 2", head).passed
 
 
 def test_integers_and_several_inputs() -> None:
