@@ -8,6 +8,7 @@ plan.parameters, plan.macs, plan.layers[3].output
 model = cnnplan.build("specs/vgg16.yaml")    # torch.nn.Module, from the source `cnnplan build` writes
 cnnplan.verify("specs/vgg16.yaml").passed    # every number held against torch
 cnnplan.fit("specs/vgg16.yaml", target="t4")  # memory against a device's; without torch
+cnnplan.diff(old, new).totals["macs"].percent  # two plans side by side
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnplan.api import build, verify
+    from cnnplan.differences import Difference, diff
     from cnnplan.errors import CnnplanError, ExpressionError, ShapeError, SpecError, UsageError
     from cnnplan.fitting import Fit, fit
     from cnnplan.planning import Layer, Plan, plan
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CnnplanError",
+    "Difference",
     "ExpressionError",
     "Fit",
     "Layer",
@@ -32,6 +35,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "build",
+    "diff",
     "fit",
     "plan",
     "verify",
@@ -40,6 +44,8 @@ __all__ = [
 _HOMES = {
     "build": "api",
     "verify": "api",
+    "diff": "differences",
+    "Difference": "differences",
     "fit": "fitting",
     "Fit": "fitting",
     "plan": "planning",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from cnnplan.diagnostics import suggest
+from cnnplan.diagnostics import Edit, Fix, suggest
 from cnnplan.errors import ExpressionError
 from cnnplan.expressions import parse
 from cnnplan.source import Mapping, Scalar, Sequence, describe
@@ -125,8 +125,9 @@ def _explain(
             continue
         at, _ = locate(nodes, place, loc)
         dynamic = _is_expression(node)
+        too_small = kind == "size" and dynamic
         report.add(
-            "S013" if kind == "size" and dynamic else "Y911",
+            "S013" if too_small else "Y911",
             f"`{'.'.join(map(str, _named(loc)))}` of {owner}: {_words(finding)}",
             at,
             help=f"the expression {_shown(node)} gives {describe(values.get(name))}"
@@ -135,6 +136,7 @@ def _explain(
             layer=layer,
             related=related,
             about=name,
+            fix=_at_least(node) if too_small and name == "out_channels" else None,
         )
 
 
@@ -144,7 +146,7 @@ def _hint(finding: Any, key: Scalar | None) -> str:
     if isinstance(value, str):
         if value.startswith("("):
             return "a list is written in square brackets: [3, 3]"
-        return "" if finding["type"] == "literal_error" else meant_as_expression(value)
+        return "" if finding["type"] in ("literal_error", "code") else meant_as_expression(value)
     if isinstance(value, list) and key is None:
         return "arguments have names: `{out_channels: …, kernel_size: …}`"
     return ""
@@ -190,6 +192,15 @@ def _is_expression(node: Node) -> bool:
     return isinstance(node, Sequence) and any(map(_is_expression, node.items))
 
 
+def _at_least(node: Node) -> Fix | None:
+    """At least 8 channels, where an expression divides too many times."""
+    if not isinstance(node, Scalar) or "'" in node.text or '"' in node.text:
+        return None
+    text = f"=max(8, {node.text[1:].strip()})"
+    edit = Edit(node.start, node.end, f'"{text}"' if node.flow or not node.plain else text)
+    return Fix(False, f"write `{text}`", (edit,))
+
+
 def _shown(node: Node) -> str:
     return f"'{node.text}'" if isinstance(node, Scalar) else "here"
 
@@ -197,7 +208,7 @@ def _shown(node: Node) -> str:
 def _words(finding: Any) -> str:
     """What is wanted, and what was given."""
     kind = finding["type"]
-    if kind in ("value", "size"):
+    if kind in ("value", "size", "code"):
         return str(finding["msg"])
     if kind == "literal_error":
         return f"{finding['ctx']['expected'].replace(' or ', ', ')} is wanted, not {describe(finding['input'])}"

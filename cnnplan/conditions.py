@@ -1,6 +1,7 @@
 """What memory and time are planned for: batch, dtypes, optimizer, device.
 
-What is asked for comes first, then the spec's `target`, then its `train`, then the defaults.
+What is asked for comes first, then the spec's `target`, then its `train`, then the configuration's `target`, then the
+defaults.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnnplan.devices import Device
     from cnnplan.graph import Graph
@@ -20,7 +21,7 @@ CPU: Final = "cpu"
 CUDA: Final = "cuda"
 """Any CUDA device."""
 MAX_BATCH: Final = 1 << 62
-IMPLEMENTATIONS: Final = ("foreach", "fused", "forloop")
+NO_DEFAULTS: Final[Mapping[str, Any]] = {}
 
 
 class Conditions(NamedTuple):
@@ -32,7 +33,7 @@ class Conditions(NamedTuple):
         pure: whether training casts the whole model to a narrow dtype.
         optimizer: of `analyses.optimizers.OPTIMIZERS`.
         implementation: torch's "foreach", "fused" or "forloop".
-        decayed: whether the optimizer decays weights, which some do with a tensor more.
+        decayed: whether the optimizer decays weights, which some do with a tensor more: only that of `train` may.
         losses: for each output, of `analyses.optimizers.LOSSES`; None where it has none.
         averaged: whether training holds an average of the weights.
         target: "cpu", or "cuda" for any CUDA device.
@@ -65,25 +66,31 @@ def conditions(
     optimizer: str | None = None,
     implementation: str | None = None,
     target: str | None = None,
+    defaults: Mapping[str, Any] = NO_DEFAULTS,
 ) -> Conditions:
     """What a plan of this graph is for.
+
+    Args:
+        defaults: what the configuration says of `device`, `batch`, `dtype` and `optimizer`, where nothing else does.
 
     Raises:
         UsageError: a name is not known, or the batch size is no integer ≥ 1.
     """
-    from cnnplan.analyses.optimizers import OPTIMIZERS, UNFUSED
+    from cnnplan.analyses.optimizers import IMPLEMENTATIONS, OPTIMIZERS, UNFUSED
 
     wanted, train = graph.settings.get("target"), graph.settings.get("train")
-    batch = _first(batch, wanted and wanted.batch, _said(train, "batch"), 1)
+    batch = _first(batch, wanted and wanted.batch, _said(train, "batch"), defaults.get("batch"), 1)
     if type(batch) is not int or batch < 1:
         raise UsageError(f"batch is an integer ≥ 1, not {batch!r:.40}")
     if batch > MAX_BATCH:
         raise UsageError(f"batch is at most {MAX_BATCH:,}")
-    dtype = _known("dtype", _first(dtype, wanted and wanted.dtype, _said(train, "precision"), "float32"), DTYPES)
-    named = _first(target, wanted and wanted.device, CUDA)
+    chosen = _first(dtype, wanted and wanted.dtype, _said(train, "precision"), defaults.get("dtype"), "float32")
+    dtype = _known("dtype", chosen, DTYPES)
+    named = _first(target, wanted and wanted.device, defaults.get("device"), CUDA)
     named = named.lower() if isinstance(named, str) and named.lower() in (CPU, CUDA) else named
-    trained, decayed = _trained(train)
-    optimizer = _known("optimizer", _first(optimizer, wanted and wanted.optimizer, trained, "sgd"), tuple(OPTIMIZERS))
+    trained = _trained(train)
+    chosen = _first(optimizer, wanted and wanted.optimizer, trained, defaults.get("optimizer"), "sgd")
+    optimizer = _known("optimizer", chosen, tuple(OPTIMIZERS))
     if implementation == "fused" and optimizer in UNFUSED:
         raise UsageError(f"torch has no fused implementation of '{optimizer}': use foreach or forloop")
     implementation = _first(implementation, "forloop" if named == CPU else "foreach")
@@ -93,7 +100,7 @@ def conditions(
         pure=mixed is False,
         optimizer=optimizer,
         implementation=_known("implementation", implementation, IMPLEMENTATIONS),
-        decayed=decayed,
+        decayed=decays(graph, optimizer),
         losses=_losses(graph, train),
         averaged=bool(train and train.ema is not None),
         target=CPU if named == CPU else CUDA,
@@ -126,17 +133,24 @@ def _device(named: str) -> Device | None:
     return device(named)
 
 
-def _trained(train: Any) -> tuple[str | None, bool]:
-    """The optimizer of `train`, and whether it decays weights."""
+def decays(graph: Graph, optimizer: str) -> bool:
+    """Whether an optimizer decays weights: that of `train`, if it says so; another one has none of its options."""
+    train = graph.settings.get("train")
+    return _trained(train) == optimizer and bool(train and train.optimizer.options.weight_decay)
+
+
+def _trained(train: Any) -> str | None:
+    """The optimizer of `train`."""
     chosen = _said(train, "optimizer")
     if chosen is None:
-        return None, False
-    name, options = chosen.name, chosen.options
+        return None
+    name: str = chosen.name
+    options = chosen.options
     if name == "sgd" and options.momentum:
         name = "nesterov" if options.nesterov else "momentum"
     if name == "rmsprop" and options.momentum:
         name = "rmsprop_momentum"
-    return name, bool(options.weight_decay)
+    return name
 
 
 def _losses(graph: Graph, train: Any) -> tuple[str | None, ...]:

@@ -9,59 +9,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cnnplan.codes import CODES, ERROR
+from cnnplan.version import RULES_URL
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cnnplan.source import Node
-
-ERROR, WARNING, INFO = "error", "warning", "info"
-
-
-class Code(NamedTuple):
-    """A kind of finding: its kebab-case name, default severity, and what it means."""
-
-    name: str
-    severity: str
-    meaning: str
-
-
-CODES: dict[str, Code] = {
-    "S001": Code("spatial-collapse", ERROR, "a window does not fit into the padded map"),
-    "S003": Code("missing-flatten", ERROR, "a dense layer is fed a map instead of a vector"),
-    "S004": Code("concat-spatial-mismatch", ERROR, "joined values differ beside the joined axis"),
-    "S005": Code("add-shape-mismatch", ERROR, "merged values have shapes that do not broadcast"),
-    "S006": Code("groups-not-dividing", ERROR, "groups do not divide the channels"),
-    "S007": Code("groupnorm-not-dividing", ERROR, "num_groups does not divide the channels"),
-    "S008": Code("pool-padding-over-half", ERROR, "PyTorch pools with at most half a window of padding"),
-    "S009": Code("output-padding-too-large", ERROR, "output_padding must be below the stride or dilation"),
-    "S012": Code("rank-mismatch", ERROR, "an operation is fed a value with the wrong number of axes"),
-    "S013": Code("squeeze-to-zero", ERROR, "a computed size is zero or negative"),
-    "S015": Code("pixelshuffle-channels", ERROR, "channels do not divide by upscale_factor squared"),
-    "S016": Code("undefined-or-duplicate-ref", ERROR, "a reference names nothing that is visible here"),
-    "S018": Code("declared-sizes-illegal", ERROR, "a size that the input declares does not work"),
-    "S019": Code("value-count-mismatch", ERROR, "an item is fed more or fewer values than it takes"),
-    "S020": Code("size-mismatch", ERROR, "a value's size does not allow this rearrangement"),
-    "S021": Code("share-shape-mismatch", ERROR, "a shared item would need other parameters"),
-    "S022": Code("tensor-too-large", ERROR, "a tensor would have 2^63 elements or more"),
-    "S023": Code("dtype-mismatch", ERROR, "an operation is fed integers, or the reverse"),
-    "R401": Code("dead-layer", WARNING, "a layer's output reaches no output of the network"),
-    "R409": Code("dropped-branch", INFO, "a branch that has layers is removed by its `if`"),
-    "P709": Code("budget-exceeded", ERROR, "the architecture breaks its own budget"),
-    "P710": Code("exceeds-device-memory", ERROR, "a training step needs more memory than its device has"),
-    "Y901": Code("unknown-key", ERROR, "a key that the language does not know here"),
-    "Y902": Code("duplicate-key", ERROR, "a key given twice in one mapping"),
-    "Y907": Code("missing-version", ERROR, "`cnnplan: 1` is missing or names another version"),
-    "Y908": Code("invalid-yaml", ERROR, "the file is not one YAML document of plain text in UTF-8"),
-    "Y909": Code("unsupported-yaml", ERROR, "anchors, aliases, tags, `<<` and complex keys are refused"),
-    "Y910": Code("limit-exceeded", ERROR, "the spec is larger than any network needs"),
-    "Y911": Code("invalid-value", ERROR, "a value of the wrong type or outside its range"),
-    "Y912": Code("missing-key", ERROR, "a required key or argument is missing"),
-    "Y913": Code("unknown-operation", ERROR, "neither an operation nor a block has this name"),
-    "Y914": Code("invalid-name", ERROR, "a name that cannot be used"),
-    "Y915": Code("invalid-expression", ERROR, "an `=` expression that cannot be read or evaluated"),
-    "Y916": Code("recursive-block", ERROR, "a block that reaches itself"),
-    "Y917": Code("malformed-item", ERROR, "an item of a list of layers is not formed as one"),
-}
 
 
 class Position(NamedTuple):
@@ -78,8 +32,35 @@ class Related(NamedTuple):
     start: Position | None = None
 
 
+class Edit(NamedTuple):
+    """A piece of the text, `end` exclusive, and what to write instead of it."""
+
+    start: Position
+    end: Position
+    text: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The edit as JSON holds it."""
+        return {"start": self.start._asdict(), "end": self.end._asdict(), "text": self.text}
+
+
+class Fix(NamedTuple):
+    """Edits that mend what was found.
+
+    `safe` = the network computes the same with the same weights, or what is removed is certainly a mistake.
+    """
+
+    safe: bool
+    message: str
+    edits: tuple[Edit, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fix as JSON holds it."""
+        return {"safe": self.safe, "message": self.message, "edits": [edit.as_dict() for edit in self.edits]}
+
+
 class Diagnostic(NamedTuple):
-    """One finding. `message` says what is wrong, `related` where it comes from, `help` the fix."""
+    """One finding. `message` says what is wrong, `related` where it comes from, `help` the way out."""
 
     code: str
     name: str
@@ -91,6 +72,12 @@ class Diagnostic(NamedTuple):
     layer: str | None = None
     related: tuple[Related, ...] = ()
     help: str = ""
+    fix: Fix | None = None
+
+    @property
+    def url(self) -> str:
+        """Where its rule is explained."""
+        return f"{RULES_URL}/{self.code}.md"
 
     def __str__(self) -> str:
         path = printable(self.path)
@@ -111,15 +98,15 @@ class Diagnostic(NamedTuple):
             "end": self.end and self.end._asdict(),
             "layer": self.layer,
             "related": [{"message": r.message, "start": r.start and r.start._asdict()} for r in self.related],
-            "fix": None,
-            "url": None,
+            "fix": self.fix and self.fix.as_dict(),
+            "url": self.url,
         }
 
 
 MAX_CHOICES = 2_000
 """So many known words are compared with an unknown one."""
 
-MAX_FINDINGS = 100
+MAX_FINDINGS = 1_000
 """So many are reported of one spec: nobody reads more, and looking for more would take long."""
 
 
@@ -151,6 +138,8 @@ class Report:
         related: Iterable[Related] = (),
         span: tuple[Position, Position] | None = None,
         about: str = "",
+        severity: str = "",
+        fix: Fix | None = None,
     ) -> None:
         """Add a finding at `node`, or at `span` where it is narrower than a node.
 
@@ -172,7 +161,17 @@ class Report:
             raise TooManyFindings
         shown = tuple(r._replace(message=printable(r.message)) for r in related)
         self._found[key] = Diagnostic(
-            code, kind.name, kind.severity, printable(message), self.path, start, end, layer, shown, printable(help)
+            code,
+            kind.name,
+            severity or kind.severity,
+            printable(message),
+            self.path,
+            start,
+            end,
+            layer,
+            shown,
+            printable(help),
+            fix,
         )
 
     @property

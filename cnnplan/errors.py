@@ -45,6 +45,7 @@ class ShapeError(CnnplanError):
         message: what is wrong, with the numbers that disagree.
         help: what to write instead.
         argument: the argument to underline, if one is to blame.
+        instead: a value for that argument with which it would do.
         assume: the output shape to carry on with, so that later, independent errors are found
             in the same run; None where nothing sensible can be assumed.
     """
@@ -56,6 +57,7 @@ class ShapeError(CnnplanError):
         *,
         help: str = "",
         argument: str | None = None,
+        instead: int | None = None,
         assume: Shape | None = None,
     ) -> None:
         super().__init__(message)
@@ -63,6 +65,7 @@ class ShapeError(CnnplanError):
         self.message = message
         self.help = help
         self.argument = argument
+        self.instead = instead
         self.assume = assume
 
 

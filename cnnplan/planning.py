@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cnnplan.analyses.sizes import Axis
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Graph, Node
+    from cnnplan.lint.selection import Selection
     from cnnplan.memory import Inference, Training
     from cnnplan.ops.base import Shape
     from cnnplan.spec import Spec
@@ -151,11 +152,14 @@ class Plan:
         memory: what is alive when.
     """
 
-    def __init__(self, graph: Graph, report: Report, path: str, conditions: Conditions) -> None:
+    def __init__(
+        self, graph: Graph, report: Report, path: str, conditions: Conditions, selection: Selection | None = None
+    ) -> None:
         self.graph = graph
         self.path = path
         self.conditions = conditions
         self._report = report
+        self._selection = selection
         self.reach = Reach(graph)
         self.memory = Memory(graph, conditions)
 
@@ -222,13 +226,11 @@ class Plan:
 
     @cached_property
     def inference_roofline(self) -> Mapping[Node, Roof]:
-        """The same with the whole model in one dtype, as an inference runs it."""
+        """The same of an inference: in evaluation, the whole model in one dtype, no backward passes."""
         from cnnplan.analyses.roofline import roofline
 
-        if not self.conditions.mixed:
-            return self.roofline
         pure = self.memory.setting.precision._replace(mixed=False)
-        return roofline(self.graph, pure, self.batch, self.conditions.device)
+        return roofline(self.graph, pure, self.batch, self.conditions.device, training=False)
 
     @property
     def receptive_field(self) -> ReceptiveField | None:
@@ -246,10 +248,10 @@ class Plan:
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The findings, in the order of the text."""
-        from cnnplan.lint.engine import lint
+        from cnnplan.lint.engine import ALL, lint
 
         with no_collection():
-            return lint(self, self._report)
+            return lint(self, self._report, self._selection or ALL)
 
     def layer(self, name: str) -> Layer:
         """The layer of this name.
@@ -282,6 +284,7 @@ def plan(
     optimizer: str | None = None,
     implementation: str | None = None,
     target: str | None = None,
+    selection: Selection | None = None,
 ) -> Plan:
     """Plan a network, without torch.
 
@@ -295,6 +298,7 @@ def plan(
         optimizer: "sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop" or "rmsprop_momentum".
         implementation: of the optimizer: "foreach", "fused" or "forloop".
         target: a device of `cnnplan devices`, "cuda" for any, or "cpu".
+        selection: which rules look at it, and at what level; all that are on by default.
 
     Raises:
         SpecError: the spec is not valid; `.diagnostics` says everything that is wrong.
@@ -304,7 +308,9 @@ def plan(
     report = Report(path)
     graph = load(text, report, variables, input_size)
     if graph is None:
-        raise SpecError(report.diagnostics)
+        from cnnplan.lint.repairs import repaired
+
+        raise SpecError(repaired(report.diagnostics, text))
     wanted = conditions(
         graph,
         batch=batch,
@@ -314,7 +320,7 @@ def plan(
         implementation=implementation,
         target=target,
     )
-    return Plan(graph, report, path, wanted)
+    return Plan(graph, report, path, wanted, selection)
 
 
 def read(spec: str | Path | Mapping[str, Any]) -> tuple[str | bytes, str]:

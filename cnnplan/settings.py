@@ -36,14 +36,31 @@ def quantity(value: object) -> int:
     return int(found)
 
 
-Quantity: TypeAlias = Annotated[
-    int,
-    PlainValidator(quantity),
-    WithJsonSchema(
-        {"type": ["number", "string"], "minimum": 0, "pattern": r"^(=|[0-9.]+([eE][+-]?[0-9]+)? ?[KkMGT]?(i?B)?$)"}
-    ),
+_AMOUNT = {
+    "type": ["number", "string"],
+    "minimum": 0,
+    "pattern": r"^(=|[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)? ?[KkMGT]?(i?B)?$)",
+}
+Quantity: TypeAlias = Annotated[int, PlainValidator(quantity), WithJsonSchema(_AMOUNT)]
+NotNegative: TypeAlias = Annotated[
+    float, PlainValidator(number(0, None, "a number ≥ 0")), WithJsonSchema({"type": "number", "minimum": 0})
 ]
-Codes: TypeAlias = list[Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Z][0-9]*$"})]]
+
+
+def _code(value: object) -> str:
+    """A code, or its beginning."""
+    from cnnplan.lint.selection import unknown
+
+    if not isinstance(value, str):
+        raise refuse("a code such as N201, or its beginning,", value)
+    if wrong := unknown([value]):
+        raise PydanticCustomError("code", "{wrong}", {"wrong": wrong})
+    return value
+
+
+Codes: TypeAlias = list[
+    Annotated[str, PlainValidator(_code), WithJsonSchema({"type": "string", "pattern": "^[A-Z][0-9]*$"})]
+]
 
 
 class Setting(BaseModel):
@@ -73,12 +90,13 @@ BudgetLimit: TypeAlias = Annotated[
     PlainValidator(_limit),
     WithJsonSchema(
         {
+            **_AMOUNT,
             "type": ["number", "string", "object"],
             "additionalProperties": False,
             "properties": {
-                "at_most": {"type": ["number", "string"], "description": "the largest value that is allowed"},
-                "at_least": {"type": ["number", "string"], "description": "the smallest value that is allowed"},
-                "batch": {"type": ["integer", "string"], "description": "the batch size at which memory is counted"},
+                "at_most": {**_AMOUNT, "description": "the largest value that is allowed"},
+                "at_least": {**_AMOUNT, "description": "the smallest value that is allowed"},
+                "batch": {"type": "integer", "minimum": 1, "description": "the batch size at which memory is counted"},
             },
         }
     ),
@@ -137,7 +155,7 @@ class Sgd(Setting):
 
     lr: Positive = Field(0.1, description="learning rate")
     momentum: Probability = Field(0.0, description="momentum")
-    weight_decay: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="L2")
+    weight_decay: NotNegative = Field(0.0, description="L2")
     nesterov: Flag = Field(False, description="Nesterov's momentum")
 
 
@@ -147,7 +165,7 @@ class Adam(Setting):
     lr: Positive = Field(1e-3, description="learning rate")
     betas: tuple[Probability, Probability] = Field((0.9, 0.999), description="decay of the two averages")
     eps: Positive = Field(1e-8, description="added to the denominator")
-    weight_decay: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="decay")
+    weight_decay: NotNegative = Field(0.0, description="decay")
 
 
 class Rmsprop(Setting):
@@ -157,7 +175,7 @@ class Rmsprop(Setting):
     alpha: Probability = Field(0.99, description="decay of the average")
     eps: Positive = Field(1e-8, description="added to the denominator")
     momentum: Probability = Field(0.0, description="momentum")
-    weight_decay: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="L2")
+    weight_decay: NotNegative = Field(0.0, description="L2")
 
 
 class Step(Setting):
@@ -172,7 +190,7 @@ class Cosine(Setting):
     """The learning rate falls along a cosine. Source: Loshchilov & Hutter 2016, arXiv:1608.03983."""
 
     warmup: Natural = Field(0, description="epochs of linear warm-up")
-    minimum: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(0.0, description="last rate")
+    minimum: NotNegative = Field(0.0, description="last rate")
 
 
 class OneCycle(Setting):
@@ -195,10 +213,18 @@ class LossOptions(Setting):
     label_smoothing: Probability = Field(0.0, description="for cross_entropy")
 
 
+def _as_choice(schema: dict[str, Any]) -> None:
+    """The JSON Schema of a choice: a name, or a mapping of one name to its options."""
+    names = list(schema["properties"])
+    pattern = f"^({'|'.join(names)})$"
+    schema |= {"type": ["string", "object"], "pattern": pattern, "examples": names}
+    schema |= {"minProperties": 1, "maxProperties": 1}
+
+
 class Choice(Setting):
     """One of several kinds: a name, or a name with its options."""
 
-    model_config = ConfigDict(json_schema_extra={"type": ["string", "object"], "minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_as_choice)
 
     @model_validator(mode="before")
     @classmethod
@@ -279,9 +305,7 @@ def _losses(value: object) -> Loss | dict[str, Loss]:
 class Regularize(Setting):
     """Penalties and bounds on weights."""
 
-    l1: Annotated[float, PlainValidator(number(0, None, "a number ≥ 0"))] = Field(
-        0.0, description="weight of the L1 norm"
-    )
+    l1: NotNegative = Field(0.0, description="weight of the L1 norm")
     max_norm: Positive | None = Field(None, description="largest norm of the weights into one unit")
 
 

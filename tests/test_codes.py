@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnplan.diagnostics import CODES
+from cnnplan.codes import CODES
 from cnnplan.lint.engine import rules
 from tests.language.helpers import MARK, blames, blocked, net, plan
 

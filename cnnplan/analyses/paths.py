@@ -54,7 +54,10 @@ class Paths(NamedTuple, Generic[T]):
 
 
 def follow(graph: Graph, rules: Rules[T]) -> dict[Value, tuple[Paths[T] | None, ...]]:
-    """For every value and each input of the network what is known; None where it does not depend on it."""
+    """For every value and each input of the network what is known; None where it does not depend on it.
+
+    A normalization over the map is local beside its mean and variance, which see everything, as a gate does.
+    """
     found: dict[Value, tuple[Paths[T] | None, ...]] = {}
     count = len(graph.inputs)
     for index, value in enumerate(graph.inputs):
@@ -69,7 +72,10 @@ def follow(graph: Graph, rules: Rules[T]) -> dict[Value, tuple[Paths[T] | None, 
                 windows = known.get(key)
                 if windows is None:
                     windows = known[key] = node.op.reads(index, port, *node.shapes)[1:]
-                entering.append(_through(found[value], value.shape.rank, windows, rules))
+                if node.op.group == "normalization" and not all(window.phases for window in windows):
+                    entering.append(tuple(paths and paths._replace(is_global=True) for paths in found[value]))
+                else:
+                    entering.append(_through(found[value], value.shape.rank, windows, rules))
                 read.append(windows)
             if len(read) == 1:
                 found[output] = entering[0]

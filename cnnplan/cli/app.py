@@ -13,7 +13,21 @@ from typer.core import TyperGroup
 
 from cnnplan.errors import CnnplanError, SpecError
 
-COMMANDS = ("check", "fit", "explain", "sizes", "verify", "build", "devices", "ops", "zoo", "init", "schema")
+COMMANDS = (
+    "check",
+    "rule",
+    "fit",
+    "explain",
+    "sizes",
+    "diff",
+    "verify",
+    "build",
+    "devices",
+    "ops",
+    "zoo",
+    "init",
+    "schema",
+)
 
 
 class Lazy(TyperGroup):

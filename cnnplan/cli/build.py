@@ -25,6 +25,8 @@ def command(
     set_: common.Set = None,
     input_size: common.InputSize = None,
     format_: Annotated[Format, typer.Option("--format", help="What to build.")] = Format.torch,
+    config: common.ConfigOption = None,
+    isolated: common.Isolated = False,
     stdin_filename: common.StdinFilename = None,
     quiet: common.Quiet = False,
     color: common.ColorOption = common.Color.auto,
@@ -39,7 +41,7 @@ def command(
         raise UsageError(
             f"{output} is the name of a spec; the source is Python: write it to {output.with_suffix('.py')}"
         )
-    plan = common.planned(spec, set_, input_size, stdin_filename, color)
+    plan = common.planned(spec, set_, input_size, stdin_filename, color, common.configuration(config, isolated))
     from cnnplan.emit import emit
 
     source = emit(plan.graph)

@@ -15,9 +15,11 @@ import typer
 from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from cnnplan.config import Config
     from cnnplan.diagnostics import Diagnostic, Report
+    from cnnplan.lint.selection import Selection
     from cnnplan.overrides import YamlText
     from cnnplan.planning import Plan
     from cnnplan.render.styled import Styled
@@ -64,6 +66,13 @@ Implementation = Annotated[
 Target = Annotated[
     str | None, typer.Option("--target", metavar="DEVICE", help="Plan for this device of `cnnplan devices`, or cpu.")
 ]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="Use this configuration instead of the nearest pyproject.toml or cnnplan.toml."
+    ),
+]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Use no configuration file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print findings and errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every layer, and findings of level info.")]
 ColorOption = Annotated[Color, typer.Option("--color", help="When to print colors.")]
@@ -109,12 +118,50 @@ def input_size(given: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, parts))
 
 
+def asked(
+    batch: int | None,
+    dtype: str | None,
+    mixed: bool | None,
+    optimizer: str | None,
+    implementation: str | None,
+    target: str | None,
+) -> dict[str, Any]:
+    """The options of these names, as arguments of `conditions`."""
+    return {
+        "batch": batch,
+        "dtype": dtype,
+        "mixed": mixed,
+        "optimizer": optimizer,
+        "implementation": implementation,
+        "target": target,
+    }
+
+
+def configuration(config: Path | None, isolated: bool) -> Callable[[str], Config]:
+    """Which configuration counts for a path: the one that is named, none, or the nearest.
+
+    Raises:
+        UsageError: the one that is named is not right.
+    """
+    from cnnplan import config as configs
+
+    if config is not None and isolated:
+        raise UsageError("--config and --isolated exclude each other")
+    if isolated:
+        return lambda path: configs.DEFAULTS
+    if config is not None:
+        named = configs.read(config)
+        return lambda path: named
+    return configs.of
+
+
 def load(
     data: str | bytes,
     path: str,
     sets: Sequence[str] | None,
     size: str | None,
     wanted: Mapping[str, Any] | None = None,
+    selection: Selection | None = None,
 ) -> Loaded:
     """A spec's text, planned; `wanted` are arguments of `conditions`."""
     from cnnplan.conditions import conditions
@@ -126,14 +173,17 @@ def load(
     graph = load_graph(data, report, variables(sets), input_size(size))
     text = data if isinstance(data, str) else data.decode("utf-8", "replace").removeprefix("\ufeff")
     if graph is None:
-        return Loaded(path, text, None, _or_bug(report))
-    plan = Plan(graph, report, path, conditions(graph, **(wanted or {})))
+        return Loaded(path, text, None, _refused(report, text))
+    plan = Plan(graph, report, path, conditions(graph, **(wanted or {})), selection)
     return Loaded(path, text, plan, plan.diagnostics)
 
 
-def _or_bug(report: Report) -> tuple[Diagnostic, ...]:
+def _refused(report: Report, text: str) -> tuple[Diagnostic, ...]:
+    """Why a spec is not valid, and how that can be mended."""
     assert report.failed, "a spec was refused without a finding"
-    return report.diagnostics
+    from cnnplan.lint.repairs import repaired
+
+    return repaired(report.diagnostics, text)
 
 
 def planned(
@@ -142,10 +192,13 @@ def planned(
     size: str | None,
     stdin_filename: str | None,
     color: Color,
+    config_of: Callable[[str], Config],
     wanted: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The plan of one spec; prints why, and exits with 1, where it is not valid."""
     data, path = read(spec, stdin_filename)
+    if defaults := config_of(path).target:
+        wanted = {**(wanted or {}), "defaults": defaults}
     loaded = load(data, path, sets, size, wanted)
     if loaded.plan is None:
         sys.stderr.write(refused(loaded, color))

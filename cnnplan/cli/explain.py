@@ -26,6 +26,8 @@ def command(
     input_size: common.InputSize = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.text,
     output: common.Output = None,
+    config: common.ConfigOption = None,
+    isolated: common.Isolated = False,
     stdin_filename: common.StdinFilename = None,
     color: common.ColorOption = common.Color.auto,
 ) -> None:
@@ -33,7 +35,7 @@ def command(
 
     Exit code 0: explained; 1: the spec is not valid; 2: wrong usage, such as a layer that is not there.
     """
-    plan = common.planned(spec, set_, input_size, stdin_filename, color)
+    plan = common.planned(spec, set_, input_size, stdin_filename, color, common.configuration(config, isolated))
     found = plan.layer(layer)
     if format_ is Format.json:
         from cnnplan.render import json

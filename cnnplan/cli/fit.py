@@ -49,6 +49,8 @@ def command(
     ] = False,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.text,
     output: common.Output = None,
+    config: common.ConfigOption = None,
+    isolated: common.Isolated = False,
     stdin_filename: common.StdinFilename = None,
     color: common.ColorOption = common.Color.auto,
 ) -> None:
@@ -60,15 +62,9 @@ def command(
     """
     from cnnplan.fitting import fit
 
-    wanted = {
-        "batch": batch,
-        "dtype": dtype,
-        "mixed": mixed,
-        "optimizer": optimizer,
-        "implementation": implementation,
-        "target": target,
-    }
-    plan = common.planned(spec, set_, input_size, stdin_filename, color, wanted)
+    wanted = common.asked(batch, dtype, mixed, optimizer, implementation, target)
+    configured = common.configuration(config, isolated)
+    plan = common.planned(spec, set_, input_size, stdin_filename, color, configured, wanted)
     found = fit(plan, memory=memory, devices=devices, strategy=strategy.value)
     measured = None
     if measure:
@@ -80,9 +76,9 @@ def command(
             raise missing_torch(error) from None
         measured = run(plan)
     if format_ is Format.json:
-        from cnnplan.render import json
+        from cnnplan.render import json, json_memory
 
-        common.deliver(json.text(json.fit(found, measured)), output)
+        common.deliver(json.text(json_memory.fit(found, measured)), output)
     else:
         from cnnplan.render.fit import page
 

@@ -31,6 +31,8 @@ def command(
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.text,
     output: common.Output = None,
+    config: common.ConfigOption = None,
+    isolated: common.Isolated = False,
     stdin_filename: common.StdinFilename = None,
     color: common.ColorOption = common.Color.auto,
 ) -> None:
@@ -42,6 +44,7 @@ def command(
     """
     from cnnplan.analyses.sizes import asked, legal_sizes
 
+    common.configuration(config, isolated)(spec)  # nothing in it is about sizes, but it must be right
     data, path = common.read(spec, stdin_filename)
     loaded = common.load(data, path, set_, None)
     plan = loaded.plan

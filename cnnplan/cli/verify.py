@@ -36,6 +36,8 @@ def command(
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print results.")] = Format.table,
     output: common.Output = None,
+    config: common.ConfigOption = None,
+    isolated: common.Isolated = False,
     stdin_filename: common.StdinFilename = None,
     quiet: common.Quiet = False,
     verbose: common.Verbose = False,
@@ -48,9 +50,9 @@ def command(
     difference, or a spec that is not valid; 2: wrong usage, or torch is not installed.
     """
     from cnnplan.api import missing_torch
-    from cnnplan.cli.check import expanded
+    from cnnplan.cli.discovery import discovered
 
-    seen, _ = expanded(paths)
+    seen, _ = discovered(paths, common.configuration(config, isolated))
     several = len(seen) > 1
     plans: list[Plan] = []
     refused: list[common.Loaded] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnplan.diagnostics import Related, some
+from cnnplan.diagnostics import Edit, Fix, Related, some
 from cnnplan.source import Scalar
 
 if TYPE_CHECKING:
@@ -38,13 +38,20 @@ def problem(
     help: str = "",
     at: TextNode | None = None,
     related: Sequence[Related] = (),
+    fix: Fix | None = None,
 ) -> None:
     """Report what is wrong with an item."""
     use = where.place
     if use:
         message = next(u.prefix for u in where.uses if u.is_place) + message
     where.run.report.add(
-        code, message, use or at or item.key, help=help, layer=layer, related=[*related, *used_in(where)]
+        code,
+        message,
+        use or at or item.key,
+        help=help,
+        layer=layer,
+        related=[*related, *used_in(where)],
+        fix=None if use else fix,
     )
 
 
@@ -65,6 +72,10 @@ def shape_error(
     if error.argument in item.arguments:
         key, given = item.arguments[error.argument]
         at = given.node if key is None or isinstance(given.node, Scalar) else key
+    fix = None
+    if error.instead is not None and isinstance(at, Scalar) and not at.is_expression:
+        edit = Edit(at.start, at.end, str(error.instead))
+        fix = Fix(False, f"set `{error.argument}: {error.instead}`", (edit,))
     help = error.help
     if any(v.node is None and _looks_last(v.shape) for v in inputs):
         help += "; the shape of an input has the channels first: [3, 224, 224]"
@@ -81,6 +92,7 @@ def shape_error(
         help=help.removeprefix("; "),
         at=at,
         related=origins or origins_of(inputs),
+        fix=fix,
     )
 
 

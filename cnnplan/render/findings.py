@@ -40,6 +40,10 @@ def finding(found: Diagnostic, lines: Sequence[str]) -> Styled:
         out.add(f"{margin} = ", "blue")
         out.add("help: ", "bold")
         out.add(f"{found.help}\n")
+    if found.fix:
+        out.add(f"{margin} = ", "blue")
+        out.add("fix: ", "bold")
+        out.add(f"{printable(found.fix.message)}, with {'--fix' if found.fix.safe else '--unsafe-fixes'}\n")
     out.add("\n")
     return out
 
@@ -72,6 +76,17 @@ def summary(found: Iterable[Diagnostic]) -> str:
     counts = [(sum(d.severity == s for d in found), s) for s in ("error", "warning", "info")]
     words = [plural(n, s) if s != "info" else f"{n} info" for n, s in counts if n]
     return ", ".join(words)
+
+
+def tally(found: Sequence[Diagnostic], hidden: bool) -> str:
+    """The summary, whether some findings are not shown, and how many can be mended."""
+    text = f"{summary(found)}{' (-v shows all)' if hidden else ''}"
+    safe, unsafe = (sum(d.fix is not None and d.fix.safe is safe for d in found) for safe in (True, False))
+    if safe:
+        text += f"; --fix mends {safe}"
+    if unsafe:
+        text += f"; --unsafe-fixes mends {safe + unsafe}"
+    return text
 
 
 def concise(found: Sequence[Diagnostic]) -> str:

@@ -42,10 +42,12 @@ def at_most(n: int) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """12.5 %; "<0.1 %" for a trace; nothing for 0."""
+    """12.5 %; "<0.1 %" for a trace, ">99.9 %" for nearly all; nothing for 0."""
     if not part or not whole:
         return ""
     share = 100 * part / whole
+    if part != whole and share >= 99.95:
+        return ">99.9 %"
     return f"{share:.1f} %" if share >= 0.05 else "<0.1 %"
 
 

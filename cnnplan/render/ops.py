@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cnnplan.ops.base import Op
+    from cnnplan.spec import Block
 
 GROUPS = (
     "convolution",
@@ -188,16 +189,21 @@ def _resolved(schema: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def block_params(name: str) -> list[tuple[str, str, str]]:
-    """The params of a built-in block: name, type, default."""
+def builtin(name: str) -> Block:
+    """A built-in block."""
     from cnnplan.diagnostics import Report
     from cnnplan.grammar.blocks import read_block
     from cnnplan.grammar.reading import Reading
+
+    return read_block(Reading(Report("")), name, load_builtin(name).node, builtin=True)
+
+
+def block_params(name: str) -> list[tuple[str, str, str]]:
+    """The params of a built-in block: name, type, default."""
     from cnnplan.source import Scalar
 
-    block = read_block(Reading(Report("")), name, load_builtin(name).node, builtin=True)
     found = []
-    for param in block.params.values():
+    for param in builtin(name).params.values():
         default = ""
         if param.default:
             node = param.default.node
@@ -212,10 +218,10 @@ def _about(line: str) -> bool:
 
 
 def _block_page(name: str) -> Iterator[str]:
-    builtin = load_builtin(name)
+    found = load_builtin(name)
     yield f"# {name}"
     yield ""
-    yield f"Built-in block: {builtin.summary}. A block of this name in a spec replaces it there."
+    yield f"Built-in block: {found.summary}. A block of this name in a spec replaces it there."
     yield ""
     yield "## Params"
     yield ""
@@ -231,9 +237,9 @@ def _block_page(name: str) -> Iterator[str]:
     yield "```yaml"
     yield "blocks:"
     yield f"  {name}:"
-    yield from (f"    {line}".rstrip() for line in builtin.text.strip().splitlines() if not _about(line))
+    yield from (f"    {line}".rstrip() for line in found.text.strip().splitlines() if not _about(line))
     yield "```"
     yield ""
     yield "## Source"
     yield ""
-    yield builtin.source
+    yield found.source

@@ -69,7 +69,7 @@ def test_a_table_for_one_spec(specs: Path) -> None:
     assert weights + batch + around + dense + 3 * 8_192 == 41.5 * 1024
     assert weights + batch + 8_192 + 512 * 8 + 512 * 4 == 24 * 1024
     result = cnnplan("check", "good.yaml", cwd=specs)
-    assert (result.code, result.out, result.err) == (0, TABLE, "")
+    assert (result.code, result.out, result.err) == (0, f"{TABLE}1 info (-v shows all)\n", "")
 
 
 def test_tables_fit_their_width() -> None:
@@ -101,7 +101,7 @@ def test_several_specs_have_a_line_each_and_a_broken_one_hides_none(specs: Path)
     assert ".hidden" not in result.out
     assert "error[Y913] unknown operation 'rellu'" in result.out
     assert "error[S001] kernel 7x7 does not fit into the input 8x4x4: height 4 < 7, width 4 < 7" in result.out
-    assert result.out.rstrip().endswith("2 errors")
+    assert result.out.rstrip().endswith("2 errors, 2 info (-v shows all); --fix mends 1")
 
 
 def test_concise(specs: Path) -> None:
@@ -121,7 +121,7 @@ def test_json_is_the_contract() -> None:
     found = json.loads(result.out)
     assert found["format_version"] == "1.0"
     assert found["tool"] == {"name": "cnnplan", "version": "0.1.0"}
-    assert found["summary"] == {"errors": 0, "warnings": 0, "info": 0}
+    assert found["summary"] == {"errors": 0, "warnings": 1, "info": 0}  # its first dense layer: H309
     (spec,) = found["specs"]
     assert spec["path"] == "specs/vgg16.yaml"
     assert (spec["name"], spec["valid"]) == ("vgg16", True)
@@ -135,7 +135,7 @@ def test_json_is_the_contract() -> None:
         "macs": 15_470_264_320,
         "flops": 30_972_232_168,
     }
-    assert spec["diagnostics"] == []
+    assert [d["code"] for d in spec["diagnostics"]] == ["H309"]
     first = spec["layers"][0]
     assert first["name"] == "stage1.conv1"
     assert (first["op"], first["line"], first["inputs"], first["output"]) == ("conv", 13, ["input"], [64, 224, 224])
@@ -186,7 +186,11 @@ def test_json_of_a_spec_that_is_not_valid(specs: Path) -> None:
     assert first["severity"] == "error"
     assert first["path"] == "bad.yaml"
     assert (first["start"], first["end"]) == ({"line": 7, "column": 5}, {"line": 7, "column": 10})
-    assert first["fix"] is None
+    assert first["fix"] == {
+        "safe": True,
+        "message": "write `relu`",
+        "edits": [{"start": {"line": 7, "column": 5}, "end": {"line": 7, "column": 10}, "text": "relu"}],
+    }
     assert {"message", "layer", "related", "url"} <= first.keys()
 
 

@@ -1,46 +1,105 @@
 """The rules: each finds its `bad` spec and is silent on its `good` one, which are its docs too."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 import cnnplan
 from cnnplan import zoo
-from cnnplan.diagnostics import CODES
+from cnnplan.codes import CODES, COMMENTS, INFO, READING
+from cnnplan.diagnostics import Diagnostic
 from cnnplan.lint.base import Rule
 from cnnplan.lint.engine import rules
+from cnnplan.lint.fix import State, mended
+from cnnplan.lint.selection import Choice, Selection
 from tests.language.helpers import dedent, net, plan
+from tests.lint.justified import JUSTIFIED
 
-every_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.code)
-
-
-def found(text: str) -> list[str]:
-    """The codes of all findings of a spec."""
-    return [d.code for d in plan(text).diagnostics]
+checking = [rule for rule in rules() if CODES[rule.code].when not in (READING, COMMENTS)]
+every_rule = pytest.mark.parametrize("rule", checking, ids=lambda rule: rule.code)
 
 
-def test_there_are_rules_and_each_has_a_code_of_its_own() -> None:
+def found(text: str, code: str = "") -> list[Diagnostic]:
+    """The findings of a spec; with a code, those of a rule that may be off by default."""
+    if not code:
+        return list(plan(text).diagnostics)
+    selection = Selection(asked=Choice(extend=(code,)))
+    return [d for d in cnnplan.plan(text, selection=selection).diagnostics if d.code == code]
+
+
+def test_each_rule_has_the_code_of_its_file() -> None:
     codes = Counter(rule.code for rule in rules())
-    assert {"R401", "P709"} <= codes.keys() <= CODES.keys()
+    assert codes.keys() <= CODES.keys()
     assert set(codes.values()) == {1}
+    for rule in rules():
+        assert rule.__module__.rpartition(".")[2] == CODES[rule.code].module
+        assert rule.__name__.lower() == CODES[rule.code].name.replace("-", "")
+        assert rule.__doc__
+        assert "Source: " in rule.__doc__
 
 
 @every_rule
 def test_a_rule_finds_its_bad_spec(rule: type[Rule]) -> None:
-    (finding,) = [d for d in plan(dedent(rule.bad)).diagnostics if d.code == rule.code]
+    (finding,) = found(dedent(rule.bad), rule.code)
     assert finding.start
     assert finding.help
     assert finding.name == CODES[rule.code].name
 
 
 @every_rule
+def test_its_bad_spec_has_no_other_fault(rule: type[Rule]) -> None:
+    others = [d for d in found(dedent(rule.bad)) if d.code != rule.code and d.severity != INFO]
+    assert not others, [str(d) for d in others]
+
+
+@every_rule
 def test_a_rule_is_silent_on_its_good_spec(rule: type[Rule]) -> None:
-    assert rule.code not in found(dedent(rule.good))
+    assert not found(dedent(rule.good), rule.code)
+    assert not [str(d) for d in found(dedent(rule.good)) if d.severity != INFO]
 
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_the_zoo_is_silent(name: str) -> None:
-    assert not cnnplan.plan(zoo.find(name)).diagnostics
+    hits = Counter(d.code for d in cnnplan.plan(zoo.find(name)).diagnostics if d.severity != INFO)
+    assert hits == {code: count for (spec, code), (count, _) in JUSTIFIED.items() if spec == name}
+
+
+def test_justifications_are_given() -> None:
+    for (spec, code), (count, why) in JUSTIFIED.items():
+        assert spec in zoo.names()
+        assert CODES[code].severity != INFO
+        assert count >= 1
+        assert len(why) > 20
+
+
+# ------------------------------------------------------------------------ fixes
+
+
+def loader(selection: Selection) -> Callable[[str], State]:
+    """Reads and plans a text."""
+
+    def load(text: str) -> State:
+        try:
+            plan = cnnplan.plan(text, selection=selection)
+        except cnnplan.SpecError as error:
+            return State(text, None, error.diagnostics)
+        return State(text, plan, plan.diagnostics)
+
+    return load
+
+
+@every_rule
+def test_a_fix_mends_the_bad_spec(rule: type[Rule]) -> None:
+    load = loader(Selection(asked=Choice(select=(rule.code,))))
+    start = load(dedent(rule.bad))
+    fixes = [d.fix for d in start.diagnostics if d.fix]
+    if not fixes:
+        pytest.skip("it has no fix")
+    end, done = mended(start, load, unsafe=True)
+    assert [d.code for d in done] == [rule.code]
+    assert not end.diagnostics, end.text
+    assert end.plan
 
 
 DEAD = {
@@ -110,7 +169,8 @@ def test_budgets(budget: str, messages: list[str]) -> None:
 )
 def test_a_spec_chooses_its_rules(lint: str, codes: list[str]) -> None:
     spec = net("- relu:\n  name: a\n- conv: {out_channels: 4, kernel_size: 3}\n  from: input", more=f"lint: {lint}")
-    assert sorted(found(spec.replace("layers:", "budget: {parameters: 1}\nlayers:"))) == sorted(codes)
+    shown = found(spec.replace("layers:", "budget: {parameters: 1}\nlayers:"))
+    assert sorted(d.code for d in shown) == sorted(codes)
 
 
 def test_errors_of_the_language_cannot_be_ignored() -> None:

@@ -11,6 +11,7 @@ from cnnplan.source import Mapping
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cnnplan.lint.net import Net
     from cnnplan.planning import Plan
     from cnnplan.settings import Limit
     from cnnplan.source import Node as TextNode
@@ -20,6 +21,8 @@ class BudgetExceeded(Rule):
     """The network costs more, or less, than its own `budget` allows.
 
     Why: a budget is what the author promised; a change that breaks it should not pass unseen.
+
+    Source: the spec's own `budget`.
     """
 
     code: ClassVar[str] = "P709"
@@ -40,7 +43,8 @@ class BudgetExceeded(Rule):
           - conv: {out_channels: 8, kernel_size: 3}
     """
 
-    def check(self, plan: Plan) -> Iterator[Finding]:
+    def check(self, net: Net) -> Iterator[Finding]:
+        plan = net.plan
         budget = plan.graph.settings.get("budget")
         node = plan.spec.settings.get("budget")
         if budget is None or not isinstance(node, Mapping):

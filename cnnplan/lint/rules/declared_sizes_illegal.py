@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cnnplan.analyses.sizes import Refusal
-    from cnnplan.planning import Plan
+    from cnnplan.lint.net import Net
 
 
-class DeclaredSizes(Rule):
+class DeclaredSizesIllegal(Rule):
     """A spatial size in `sizes` of an input at which the built model cannot run.
 
-    Why: what is declared is relied on; a size that breaks the network breaks it in use.
+    Why: what is declared is relied on; a size that breaks the network breaks it in use. `cnnplan sizes` says
+    which ones work.
+
+    Source: torch.nn.Conv2d, torch.nn.Linear: which inputs a built module takes.
     """
 
     code: ClassVar[str] = "S018"
@@ -38,7 +41,8 @@ class DeclaredSizes(Rule):
           - conv: {out_channels: 8, kernel_size: 7}
     """
 
-    def check(self, plan: Plan) -> Iterator[Finding]:
+    def check(self, net: Net) -> Iterator[Finding]:
+        plan = net.plan
         graph = plan.graph
         for given in graph.spec.inputs:
             for index, size in enumerate(graph.sizes.get(given.name, ())):

@@ -11,7 +11,7 @@ from cnnplan.source import Mapping
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnnplan.planning import Plan
+    from cnnplan.lint.net import Net
 
 
 class ExceedsDeviceMemory(Rule):
@@ -21,13 +21,15 @@ class ExceedsDeviceMemory(Rule):
     says what would need less.
 
     Why: a run that cannot fit should end before a device is rented for it.
+
+    Source: the device's data sheet, as `cnnplan devices` lists it.
     """
 
     code: ClassVar[str] = "P710"
     bad: ClassVar[str] = """
         cnnplan: 1
         name: bad
-        input: [3, 1024, 1024]
+        input: [3, 512, 512]
         target: {device: t4, batch: 64}
         layers:
           - conv: {out_channels: 64, kernel_size: 3, padding: 1}
@@ -45,7 +47,8 @@ class ExceedsDeviceMemory(Rule):
           - conv: {out_channels: 64, kernel_size: 3, padding: 1}
     """
 
-    def check(self, plan: Plan) -> Iterator[Finding]:
+    def check(self, net: Net) -> Iterator[Finding]:
+        plan = net.plan
         device = plan.conditions.device
         if device is None:
             return
