@@ -236,6 +236,8 @@ class Constructor(Placing):
         nodes = [p.copy.node for p in placed if p.copy.node]
         rules = [self.rules.of(node) for node in nodes]
         if any(isinstance(rule, Inline) for rule in rules):
+            if any(rule != rules[0] for rule in rules):  # what is written in `forward` is the same for all uses
+                raise Inexpressible(item.word)
             for rule in rules:
                 if isinstance(rule, Inline) and rule.helper:
                     self.draft.helpers.add(rule.helper)

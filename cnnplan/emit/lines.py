@@ -239,5 +239,8 @@ def _statement(indent: int, head: str, code: str, line: Line, inputs: tuple[str,
         opening = line.parts[0][:-1]
         return statement(indent, Call(f"{head}{opening}", (first, rest) if rest else (first,), ")"), comment)
     if isinstance(line.parts[0], str) and line.parts[0].endswith("("):
-        return statement(indent, Call(f"{head}{line.parts[0]}", inputs, ")"), comment)
+        closing = str(line.parts[-1])  # more than one bracket, where a module runs before another
+        if closing.strip(")"):
+            return statement(indent, Bracketed(head, code), comment)
+        return statement(indent, Call(f"{head}{line.parts[0]}", inputs, closing), comment)
     return statement(indent, flat, comment)

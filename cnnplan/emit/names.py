@@ -6,7 +6,9 @@ import builtins
 import keyword
 import re
 
-TAKEN = frozenset({"self", "torch", "nn", "F", "Tensor", "checkpoint", "center_crop", "initialize", "_"})
+TAKEN = frozenset(
+    {"self", "torch", "nn", "F", "Tensor", "checkpoint", "center_crop", "reshape_samples", "initialize", "_"}
+)
 
 
 def camel(name: str) -> str:

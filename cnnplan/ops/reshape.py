@@ -81,7 +81,9 @@ class Reshape(Op):
         if len(shape) == 1:
             return Module("nn.Flatten")
         if xs[0].rank == 0:
-            return Module("nn.Unflatten", (Argument("dim", 1), Argument("unflattened_size", shape)))
-        sizes = tuple(Argument(f"size{i}", n) for i, n in enumerate(shape))
+            return Module("nn.Unflatten", (Argument("dim", 1), Argument("unflattened_size", tuple(self.shape))))
+        sizes = tuple(Argument(f"size{i}", n) for i, n in enumerate(self.shape))
         holes = ", ".join(f"{{{a.name}}}" for a in sizes)
+        if -1 in self.shape:  # at another size, as where it is shared, something else is left
+            return Inline(f"reshape_samples({{0}}, {holes})", sizes, "reshape_samples")
         return Inline(f"{{0}}.reshape(-1, {holes})", sizes)

@@ -148,6 +148,37 @@ def test_a_block_names_what_it_gives() -> None:
     assert fixes(text, "R401") == [None]
 
 
+SPLIT = """
+- split: 3
+  name: s
+- relu:
+  from: s.0
+  name: a
+- tanh:
+  from: s.1
+{more}"""
+PARTS = {
+    "read by a dead layer": (
+        "- abs:\n  from: a\n",
+        [("s", "output 's.2' is not used"), ("tanh1", "'tanh1' reaches no")],
+    ),
+    "not read": ("- abs:\n  from: a\n", [("s", "outputs 's.1', 's.2' are not used")]),
+    "all dead": ("- abs:\n  from: input\n", [("a", "'a' reaches no"), ("tanh1", "'tanh1' reaches no")]),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_parts_that_nothing_uses(case: str) -> None:
+    more, expected = PARTS[case]
+    text = net(SPLIT.format(more=more))
+    check("R401", text.replace("- tanh:\n  from: s.1\n", "") if case == "not read" else text, expected)
+
+
+def test_an_input_whose_size_alone_is_taken() -> None:
+    head = "cnnplan: 1\nname: net\ninputs: {a: [3, 8, 8], b: [3, 4, 4]}\n"
+    check("R401", net("- tanh:\n  from: a\n- crop: {like: b}\n  from: a", head=head), [("tanh1", "reaches no output")])
+
+
 def test_what_is_to_do_about_an_input() -> None:
     head = "cnnplan: 1\nname: net\ninputs: {a: [3, 4, 4], b: [3, 4, 4]}\n"
     check("R401", net("- relu:\n  from: a", head=head), [(None, "or remove it")])  # type: ignore[list-item]

@@ -85,7 +85,7 @@ class MisalignedMerge(Rule):
 def _is_little(shift: _Shift, net: Net) -> bool:
     """Whether the shift is small beside what the larger path sees, as of long even windows in a row."""
     sizes = [line.size for value in shift.values for line in net.lines[value].axes if line]
-    return 16 * shift.by <= max(sizes)
+    return bool(16 * shift.by <= max(sizes))
 
 
 def _are_aligned(known: Sequence[Lines]) -> bool:
