@@ -156,28 +156,28 @@ class Sheet:
         value = entry.value
         if not isinstance(value, Mapping) or name not in value.entries:
             return None
-        return self._without([(k.start, self.end(v)) for k, v in value], list(value.entries).index(name), value)
+        return self._without(list(value), list(value.entries).index(name), value)
 
     def _remove(self, entry: Entry) -> list[Edit] | None:
         """Without the item."""
         items = entry.parent.items
         if len(items) < 2 or entry.modified:
             return None
-        return self._without([(item.start, self.end(item)) for item in items], entry.place, entry.parent)
+        return self._without([(item, item) for item in items], entry.place, entry.parent)
 
     def _without(
-        self, spans: list[tuple[Position, Position]], index: int, parent: Sequence | Mapping
+        self, things: list[tuple[TextNode, TextNode]], index: int, parent: Sequence | Mapping
     ) -> list[Edit] | None:
-        """Without one of the things that stand in a collection."""
-        start, end = spans[index]
+        """Without one of the things that stand in a collection, each from where its first node starts to its last."""
+        start, end = things[index][0].start, self.end(things[index][1])
         if self._is_flow(parent):
-            if len(spans) == 1:
+            if len(things) == 1:
                 return [self._edit(start, end, "")]
-            if index + 1 < len(spans):
-                return [self._edit(start, spans[index + 1][0], "")]
-            return [self._edit(spans[index - 1][1], end, "")]
+            if index + 1 < len(things):
+                return [self._edit(start, things[index + 1][0].start, "")]
+            return [self._edit(self.end(things[index - 1][1]), end, "")]
         lead = self.lines[start.line - 1][: start.column - 1]
-        if lead.strip(" -") or lead.count("-") != isinstance(parent, Sequence) or len(spans) == 1:
+        if lead.strip(" -") or lead.count("-") != isinstance(parent, Sequence) or len(things) == 1:
             return None  # something else stands before it in its line
         if end.line < len(self.lines):
             return [self._edit(Position(start.line, 1), Position(end.line + 1, 1), "")]

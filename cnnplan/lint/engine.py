@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cnnplan.codes import CODES, ERROR, INFO
+from cnnplan.codes import CODES, ERROR, INFO, SEVERITIES
 from cnnplan.diagnostics import Fix, Related, Report, TooManyFindings, some
 from cnnplan.lint.base import Rule
 from cnnplan.lint.net import Net
@@ -78,6 +78,7 @@ def _add(code: str, findings: Iterable[Finding], net: Net, selection: Selection,
         start = finding.node.start if finding.node else None
         places.setdefault((start, "" if start else finding.message), []).append(finding)
     for several in places.values():
+        several.sort(key=lambda one: SEVERITIES.index(one.severity or CODES[code].severity))
         first = several[0]
         related = first.related
         if others := [f.layer for f in several[1:] if f.layer and f.layer != first.layer]:

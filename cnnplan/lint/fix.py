@@ -111,7 +111,11 @@ def _no_worse(old: State, new: State, applied_now: Sequence[Diagnostic], unsafe:
         return True
     shapes = [[v.shape for v in plan.graph.outputs.values()] for plan in (old.plan, new.plan)]
     before, after = _parameters(old.plan), _parameters(new.plan)
-    return shapes[0] == shapes[1] and all(before.get(name) == shape for name, shape in after.items())
+    if shapes[0] != shapes[1] or any(before.get(name) != shape for name, shape in after.items()):
+        return False
+    layers = [{name.rpartition(".")[0] for name in found} for found in (before, after)]
+    # where one has gone, no other may have taken its name
+    return len(layers[0]) == len(layers[1]) or all(d.layer not in layers[1] for d in applied_now)
 
 
 def _parameters(plan: Plan) -> dict[str, tuple[int, ...]]:

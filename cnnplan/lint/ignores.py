@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnplan.diagnostics import Diagnostic, Edit, Fix, Position, Report, printable
+from cnnplan.codes import INFO
+from cnnplan.diagnostics import Diagnostic, Edit, Fix, Position, Report, TooManyFindings, printable
 from cnnplan.lint.selection import unknown
 from cnnplan.source import LINE_BREAK, Mapping, Scalar, Sequence, parse
 
@@ -52,50 +53,54 @@ def without_ignored(
     """The findings that no comment ignores; and findings about comments that ignore nothing."""
     report = Report(path)
     lines = LINE_BREAK.split(text)
-    comments = list(_comments(text, lines, report))
+    places: dict[int | None, list[Ignore]] = {}
+    try:
+        for comment in _comments(text, lines, report):
+            places.setdefault(comment.line, []).append(comment)
+    except TooManyFindings:
+        report.cut(INFO)
     used: set[tuple[Ignore, str]] = set()
     left = []
     for finding in found:
-        line = finding.start.line if finding.start else None
-        hits = [
-            (comment, code)
-            for comment in comments
-            if comment.line in (0, line)
-            for code in comment.codes
-            if finding.code.startswith(code)
-        ]
+        here = places.get(finding.start.line, []) if finding.start else []
+        hits = [(c, code) for c in (*places.get(0, []), *here) for code in c.codes if finding.code.startswith(code)]
         used.update(hits)
         if not hits:
             left.append(finding)
-    for comment in comments:
-        idle = [
-            code
-            for code in comment.codes
-            if (comment, code) not in used and any(one.startswith(code) for one in wanted)
-        ]
-        if idle:
-            codes = ", ".join(filter(None, idle))
-            what = (
-                f"nothing{' of ' * bool(codes)}{codes} is found {'in this file' if not comment.line else 'in its line'}"
-            )
-            help = "remove it" if len(idle) == len(comment.codes) else f"remove {codes}"
-            fix = Fix(True, help, (_shortened(comment, idle, lines),))
-            report.add(
-                "Y918", f"the comment ignores nothing: {what}", span=(comment.start, comment.end), help=help, fix=fix
-            )
+    try:
+        for comment in (comment for several in places.values() for comment in several):
+            _judge(comment, used, wanted, lines, report)
+    except TooManyFindings:
+        report.cut(INFO)
     own = [d._replace(severity=selection.level(d.code, d.severity)) for d in report.diagnostics if d.code in wanted]
     return left + own
+
+
+def _judge(
+    comment: Ignore, used: set[tuple[Ignore, str]], wanted: frozenset[str], lines: Sequence_[str], report: Report
+) -> None:
+    """A finding about a comment that ignores nothing, or has codes that ignore nothing."""
+    idle = [c for c in comment.codes if (comment, c) not in used and any(one.startswith(c) for one in wanted)]
+    if not idle:
+        return
+    codes = ", ".join(filter(None, idle))
+    what = f"nothing{' of ' * bool(codes)}{codes} is found {'in this file' if not comment.line else 'in its line'}"
+    help = "remove it" if len(idle) == len(comment.codes) else f"remove {codes}"
+    fix = Fix(True, help, (_shortened(comment, idle, lines),))
+    report.add("Y918", f"the comment ignores nothing: {what}", span=(comment.start, comment.end), help=help, fix=fix)
 
 
 def _comments(text: str, lines: Sequence_[str], report: Report) -> Iterator[Ignore]:
     """The comments of a text that are meant to ignore something; a finding for each that does not say what."""
     inside: list[tuple[Position, Position]] | None = None
+    following: list[int] = []
     for number, line in enumerate(lines, start=1):
         match = _MEANT.search(line)
         if match is None:
             continue
         start, end = Position(number, match.start() + 1), Position(number, len(line.rstrip()) + 1)
         if inside is None:
+            following = _next_lines(lines)
             top = parse(text, Report(""))
             inside = [(s.start, s.end) for s in _scalars(top) if s.text] if top else []
         if any(a <= start < b for a, b in inside):
@@ -112,17 +117,19 @@ def _comments(text: str, lines: Sequence_[str], report: Report) -> Iterator[Igno
             report.add("Y919", what, span=(start, end), help=help)
         codes = tuple(c for c in codes if not unknown([c])) if codes else ("",)
         alone = not line[: match.start()].strip()
-        about = 0 if whole else _next_line(lines, number) if alone else number
+        about = 0 if whole else following[number - 1] if alone else number
         if codes:
             yield Ignore(about, codes, start, end, alone)
 
 
-def _next_line(lines: Sequence_[str], number: int) -> int:
-    """The next line with something in it."""
-    for index in range(number, len(lines)):
-        if lines[index].strip() and not lines[index].lstrip().startswith("#"):
-            return index + 1
-    return number
+def _next_lines(lines: Sequence_[str]) -> list[int]:
+    """For each line, the next one with something in it, from 1; the line itself where there is none."""
+    found, behind = [], 0
+    for number in range(len(lines), 0, -1):
+        found.append(behind or number)
+        if lines[number - 1].strip() and not lines[number - 1].lstrip().startswith("#"):
+            behind = number
+    return found[::-1]
 
 
 def _shortened(comment: Ignore, idle: Sequence_[str], lines: Sequence_[str]) -> Edit:

@@ -73,12 +73,16 @@ def _longest(code: str, beginnings: Iterable[str]) -> int:
 
 def unknown(codes: Iterable[str]) -> str | None:
     """What is wrong with codes that are given; None where each begins a known one."""
+    return next(filter(None, map(_unknown, codes)), None)
+
+
+@lru_cache
+def _unknown(code: str) -> str | None:
     from cnnplan.diagnostics import nearest
 
-    for code in codes:
-        if not code or not any(known.startswith(code) for known in CODES):
-            names = {kind.name: known for known, kind in CODES.items()}
-            match = names.get(code) or nearest(code, CODES)
-            help = f"did you mean {match}?" if match else "`cnnplan rule` lists them"
-            return f"there is no rule '{code:.40}'; {help}"
-    return None
+    if code and any(known.startswith(code) for known in CODES):
+        return None
+    names = {kind.name: known for known, kind in CODES.items()}
+    match = names.get(code) or nearest(code, CODES)
+    help = f"did you mean {match}?" if match else "`cnnplan rule` lists them"
+    return f"there is no rule '{code:.40}'; {help}"

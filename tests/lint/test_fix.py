@@ -98,6 +98,21 @@ def faulty(text: str, *edits: tuple[str, str, bool]) -> State:
 
 TEXT = net("- conv: {out_channels: 8, kernel_size: 3}\n- relu\n- flatten\n- linear: 10")
 
+
+def test_weights_are_not_loaded_for_those_of_another_layer() -> None:
+    conv = "- conv: {out_channels: 3, kernel_size: 1}\n"
+    text = net(f"{conv}- relu\n{conv}- relu\n{conv}- relu")
+    for line, gone in ((2, None), (4, "conv3")):
+        start = Position(5 + line, 1)
+        fix = Fix(True, "", (Edit(start, Position(start.line + 1, 1), ""),))
+        layer = f"conv{line // 2 + 1}"
+        one = Diagnostic("R401", "x", "warning", "", "", start, None, layer, fix=fix)
+        state, done = mended(load(text)._replace(diagnostics=(one,)), load, unsafe=False)
+        assert bool(done) is bool(gone)
+        assert state.plan
+        assert {layer.name for layer in state.plan.layers if layer.op == "conv"} == {"conv1", "conv2", "conv3"} - {gone}
+
+
 WORSE = {
     "not YAML": ("relu", "[", True),
     "not valid": ("flatten", "identity", True),

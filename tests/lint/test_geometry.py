@@ -132,6 +132,10 @@ G103: Table = {
             "  name: d",
         ),
     ),
+    "a projection, and a convolution without padding": (
+        "[3, 20, 20]",
+        each(NAMED, conv("kernel_size: 1, stride: 2"), conv("kernel_size: 3"), UP),
+    ),
     "a transposed convolution": (
         "[3, 21, 21]",
         each(

@@ -16,7 +16,7 @@ from torch.nn import functional
 import cnnplan
 from cnnplan.lint.geometry import blind, dead_taps, fill, listed, padding, reached, read, skips, unread_end
 from cnnplan.lint.rules.adaptive_pool_nondivisible import AdaptivePoolNondivisible
-from cnnplan.lint.rules.dilation_gridding import START, DilationGridding
+from cnnplan.lint.rules.dilation_gridding import START
 from cnnplan.ops.window import Sliding, Spread
 from tests.lint.geometry import conv, each, found, mend, spec
 
@@ -445,8 +445,3 @@ def test_kernels_that_are_too_large_are_not_counted() -> None:
     assert blind(huge, 4) == 0
     assert dead_taps(huge, 4) == (0, 0, 0)
     assert reached(Spread(1, 1 << 17), 4) == 3 * (1 << 17) + 1
-
-
-def test_the_start_of_a_stack_is_empty() -> None:
-    assert START.coverage == 1
-    assert DilationGridding.code == "G111"

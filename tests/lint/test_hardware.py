@@ -309,6 +309,8 @@ HOT = {
     "more than that": (layers_of(*7 * (1,), 1, 1, 1, 1, 1, 1, 1, 7), "conv15"),
     "three layers": (layers_of(*2 * (1,), 90), None),
     "four": (layers_of(*3 * (1,), 90), "conv4"),
+    "five, three times an equal share": (layers_of(2, 2, 2, 2, 12), None),
+    "five, and more": (layers_of(2, 2, 2, 2, 13), "conv5"),
     "four, most of them activations": (layers_of(*2 * (1,), 90) + 9 * "- relu\n", None),
     "four, with dense ones": (layers_of(*2 * (1,), 90) + "- flatten\n- linear: 1\n", "conv3"),
     "all alike": (layers_of(*12 * (3,)), None),

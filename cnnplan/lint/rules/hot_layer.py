@@ -20,9 +20,9 @@ LAYERS = 4
 class HotLayer(Rule):
     """One layer that has more than 30 % of the multiplications, or of what is kept for the backward pass.
 
-    In a network of four layers or more with weights, work on this one pays, and work on others does not. What is kept
-    for the backward pass is judged where a device is named: there, memory is planned in any case; elsewhere it would
-    take longer than all other rules together.
+    In a network of four layers or more with weights, and where it is also three times an equal share, work on this
+    one pays, and work on others does not. What is kept for the backward pass is judged where a device is named:
+    there, memory is planned in any case; elsewhere it would take longer than all other rules together.
 
     Source: Amdahl 1967, doi:10.1145/1465482.1465560.
     """
@@ -57,11 +57,13 @@ class HotLayer(Rule):
     """
 
     def check(self, net: Net) -> Iterator[Finding]:
-        if sum(map(net.is_weighted, net.nodes)) < LAYERS:
+        count = sum(map(net.is_weighted, net.nodes))
+        if count < LAYERS:
             return
+        share = max(SHARE, 3 / count)
         plan = net.plan
         hot = max(plan.layers, key=lambda layer: layer.macs)
-        if hot.macs > SHARE * plan.macs:
+        if hot.macs > share * plan.macs:
             yield at(
                 hot.node,
                 f"'{hot.name}' has {percent(hot.macs, plan.macs)} of the multiplications: "
@@ -73,7 +75,7 @@ class HotLayer(Rule):
         saved = plan.memory.saved_bytes
         kept = sum(saved.values())
         most = max(saved, key=lambda node: saved[node])
-        if saved[most] > SHARE * kept:
+        if saved[most] > share * kept:
             yield at(
                 most,
                 f"'{most.name}' has {percent(saved[most], kept)} of what is kept for the backward pass: "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cnnplan.diagnostics import Related
 from cnnplan.lint.base import Finding, Rule, at
-from cnnplan.lint.geometry import named, unread_end
+from cnnplan.lint.geometry import named, skips, unread_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,10 @@ class OddPoolTruncation(Rule):
     def check(self, net: Net) -> Iterator[Finding]:
         cuts: dict[Node, list[int]] = {}
         for node, windows in net.slides.items():
+            if all(window.stride == 1 for window in windows):
+                continue
             pairs = enumerate(zip(windows, node.shapes[0].spatial, strict=True))
-            if axes := [i for i, (window, n) in pairs if window.stride > 1 and unread_end(window, n)]:
+            if axes := [i for i, (window, n) in pairs if unread_end(window, n) and not skips(window)]:
                 cuts[node] = axes
         if not cuts:
             return
