@@ -133,7 +133,7 @@ def growth() -> None:
             plan = cnnplan.plan(spec_of(count))
             assert len(plan.layers) == count
             assert plan.macs
-            assert not plan.diagnostics
+            assert not any(d.severity == "error" for d in plan.diagnostics)
             best = min(best, time.perf_counter() - start)
         times.append(best)
     xs, ys = [math.log(c) for c in counts], [math.log(t) for t in times]

@@ -72,6 +72,26 @@ def test_lines_are_the_fields_of_random_networks(spec: Spec) -> None:
     compared(cnnplan.plan(spec).graph)
 
 
+FOLLOWED = {
+    "channels that become an axis": (head(3, 8, 8), "- permute: [1, 0, 2]\n", None),
+    "a single unit made larger": (
+        head(3, 8),
+        "- maxpool: 8\n- upsample: {size: 4, mode: linear, align_corners: true}\n",
+        None,
+    ),
+    "a period of 1,024": (head(3, 2047), "- upsample: {size: 1024}\n", (None,)),
+    "a longer one": (head(3, 2049), "- upsample: {size: 1025}\n", None),
+    "periods that multiply": (head(3, 640), "- upsample: {size: 641}\n- upsample: {size: 1283}\n", None),
+    "a stride beyond all inputs": (head(3, 1), 7 * "- conv: {out_channels: 3, kernel_size: 1, stride: 1000}\n", None),
+}
+
+
+@pytest.mark.parametrize(("top", "layers", "found"), FOLLOWED.values(), ids=FOLLOWED)
+def test_what_is_not_followed(top: str, layers: str, found: object) -> None:
+    graph = cnnplan.plan(net(layers + "- relu\n", head=top)).graph
+    assert (graph.nodes[-1].output in lines(graph)) == (found is not None)
+
+
 # ------------------------------------------------------------------------- F601 and F602, by examples
 
 
