@@ -52,6 +52,8 @@ def command(
     all_: Annotated[bool, typer.Option("--all", help="Print every layer by itself, unchanged ones too.")] = False,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
     output: common.Output = None,
+    config: common.ConfigOption = None,
+    isolated: common.Isolated = False,
     stdin_filename: common.StdinFilename = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the conditions that hold, and errors.")] = False,
     color: common.ColorOption = common.Color.auto,
@@ -68,6 +70,8 @@ def command(
     if old == new == "-":
         raise UsageError("only one of OLD and NEW can be -")
     wanted = common.asked(batch, dtype, mixed, optimizer, implementation, target)
+    if defaults := common.configuration(config, isolated)("").target:  # one for both, that of the current folder
+        wanted["defaults"] = defaults
     plans = [_plan(place, set_, input_size, stdin_filename, color, wanted) for place in (old, new)]
     before, behind = plans
     if before is None or behind is None:

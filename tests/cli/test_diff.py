@@ -493,3 +493,11 @@ def test_torch_stays_unloaded(specs: Path) -> None:
     )
     assert result.returncode == 0
     assert not set(result.stderr.split()) & {"torch", "numpy", "rich.console"}
+
+
+def test_the_configuration_says_what_both_are_planned_for(tmp_path: Path) -> None:
+    text = "cnnplan: 1\nname: net\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    (tmp_path / "cnnplan.toml").write_text("target = {device = 't4', batch = 7}")
+    said = [cnnplan("diff", "a.yaml", "a.yaml", *more, cwd=tmp_path).out for more in ((), ("--isolated",))]
+    assert ["batch 7" in one for one in said] == [True, False]
