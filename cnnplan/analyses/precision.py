@@ -63,7 +63,7 @@ def widths(graph: Graph, precision: Precision) -> Widths:
     own: dict[Node, tuple[int, int]] = {}
     for node in graph.nodes:
         entering = [values[v] for v in node.inputs]
-        computed = leaving = max(entering)
+        computed = leaving = width if node.op.gives == "float32" else max(entering)
         rule = node.op.autocasts(precision.device, *node.shapes) if precision.mixed and computed < 8 else ""
         if rule == "low":
             computed = leaving = precision.low

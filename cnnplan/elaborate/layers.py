@@ -95,6 +95,7 @@ def layer(
             shape_error(error, inputs, item, where, path, labels, origins)
             assumed = None if error.assume is None else (Value(path, error.assume, dtype, node),)
             return Outcome(assumed, path=path)
+    dtype = op.gives or dtype
     if len(outputs) == 1:
         node.outputs = (Value(path, outputs[0], dtype, node),)
     else:

@@ -56,6 +56,13 @@ def inline_text(inline: Inline, inputs: list[str]) -> str:
 
 
 @cache
+def helper_classes() -> frozenset[str]:
+    """The names of the classes of cnnplan.layers, which no block's class may have."""
+    texts = (file.read_text(encoding="utf-8") for file in files("cnnplan.layers").iterdir() if file.name[-3:] == ".py")
+    return frozenset(name for text in texts for name in re.findall(r"^class (\w+)", text, re.MULTILINE))
+
+
+@cache
 def helper_text(name: str) -> tuple[str, frozenset[str]]:
     """A class or function of cnnplan.layers as it stands, and the import lines it needs."""
     stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnplan.emit.calls import helper_text
+from cnnplan.emit.calls import helper_classes, helper_text
 from cnnplan.emit.classes import Constructor
 from cnnplan.emit.draft import Draft, signature_of
 from cnnplan.emit.forward import Forward
@@ -40,15 +40,6 @@ class Source(NamedTuple):
         return self.lines.get(node.name, self.lines.get(node.path))
 
 
-_RESERVED = {"Add", "Multiply", "Subtract", "Maximum", "Mean", "Concat", "ChannelNorm", "LayerScale", "Scale"} | {
-    "StochasticDepth",
-    "Abs",
-    "AbsTanh",
-    "UnpaddedAvgPool",
-    "LocalResponseNorm3d",
-}
-
-
 def emit(graph: Graph) -> Source:
     """Readable PyTorch source of a network: the same layers, names and parameters as the plan."""
     return _Emitter(graph).source()
@@ -58,7 +49,7 @@ class _Emitter:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.rules = Rules(graph)
-        self.names = ClassNames(set(_RESERVED))
+        self.names = ClassNames(helper_classes())
         self.classes: dict[str, tuple[Draft, int]] = {}
         self.drafts: list[Draft] = []
         self.checkpoints = False

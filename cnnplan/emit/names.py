@@ -5,6 +5,10 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 TAKEN = frozenset(
     {"self", "torch", "nn", "F", "Tensor", "checkpoint", "center_crop", "reshape_samples", "initialize", "_"}
@@ -19,7 +23,7 @@ def camel(name: str) -> str:
 class ClassNames:
     """Names of classes, each handed out once."""
 
-    def __init__(self, reserved: set[str]) -> None:
+    def __init__(self, reserved: Collection[str]) -> None:
         self.taken = {*reserved, *TAKEN, *dir(builtins)}
 
     def new(self, wanted: str) -> str:

@@ -118,7 +118,9 @@ class Op(BaseModel):
     own_channels: ClassVar[bool] = False
     """Whether each output channel reads the input's channel of the same number alone."""
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
-    """The dtypes it takes; its output has the dtype of its first input."""
+    """The dtypes it takes."""
+    gives: ClassVar[str] = ""
+    """The dtype of its output; "" = that of its first input."""
     keeps_for_weights: ClassVar[bool] = False
     """Whether its input is kept for the gradients of its parameters alone."""
     writable: ClassVar[bool] = False
