@@ -1,0 +1,20 @@
+"""The golden totals of the zoo's networks, a module for each family of them.
+
+    TOTALS      name → (parameters, multiply-accumulates of convolutions and matrix products for one sample)
+    VARIANTS    name, variables, input size, totals
+    SMALL       input sizes at which a test is quick; None = no other size is legal
+    NO_CLASSES  networks whose outputs are not classes
+
+"torchvision" in a comment: num_params of torchvision's documentation of weights, and its GFLOPS, which are
+multiply-accumulates, to the two decimals it gives; the exact numbers follow from the layers.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+
+def families() -> list[ModuleType]:
+    """The modules of this package that hold totals."""
+    found = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    return [module for module in found if hasattr(module, "TOTALS")]
