@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnnplan.fitting import Fit, fit
     from cnnplan.planning import Layer, Plan, plan
     from cnnplan.version import __version__
+    from cnnplan.weights import carry_weights
 
 __all__ = [
     "CnnplanError",
@@ -35,6 +36,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "build",
+    "carry_weights",
     "diff",
     "fit",
     "plan",
@@ -44,6 +46,7 @@ __all__ = [
 _HOMES = {
     "build": "api",
     "verify": "api",
+    "carry_weights": "weights",
     "diff": "differences",
     "Difference": "differences",
     "fit": "fitting",

@@ -26,6 +26,8 @@ class Code(NamedTuple):
         when: operations and settings of a spec, one of which it needs; any spec where it is empty. What cannot
             be found is not looked for, nor imported.
         default: whether it is looked for unless it is selected by name.
+        foreign: whether another package brings it.
+        about: where such a package explains it.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Code(NamedTuple):
     meaning: str
     when: str = ""
     default: bool = True
+    foreign: bool = False
+    about: str = ""
 
     @property
     def module(self) -> str:
@@ -69,14 +73,14 @@ CODES: dict[str, Code] = {
         "border-pixels-dropped",
         WARNING,
         "rows or columns at the end of a map are never read",
-        "conv depthwise_conv maxpool avgpool lppool",
+        "conv depthwise_conv maxpool avgpool lppool mixed_pool stochastic_pool softmax_pool",
     ),
     "G103": Code("odd-pool-truncation", WARNING, "a pool cuts an odd map, and a later merge meets the loss", "crop"),
     "G104": Code(
         "stride-exceeds-kernel",
         WARNING,
         "a stride larger than its window skips units",
-        "conv depthwise_conv maxpool avgpool lppool",
+        "conv depthwise_conv maxpool avgpool lppool mixed_pool stochastic_pool softmax_pool",
     ),
     "G105": Code("padding-on-1x1", WARNING, "a 1x1 window with padding adds a border of biases", "conv depthwise_conv"),
     "G106": Code("all-padding-windows", WARNING, "windows that see nothing but padding", "conv depthwise_conv"),
@@ -106,13 +110,14 @@ CODES: dict[str, Code] = {
         "degenerate-pool",
         WARNING,
         "a pool that changes nothing",
-        "maxpool avgpool lppool adaptive_avgpool adaptive_maxpool global_avgpool global_maxpool",
+        "maxpool avgpool lppool adaptive_avgpool adaptive_maxpool global_avgpool global_maxpool "
+        "mixed_pool softmax_pool",
     ),
     "G118": Code(
         "one-axis-collapsed",
         WARNING,
         "one axis is a single unit while another is long",
-        "conv depthwise_conv maxpool avgpool lppool",
+        "conv depthwise_conv maxpool avgpool lppool mixed_pool stochastic_pool softmax_pool",
     ),
     "G119": Code(
         "aliasing-downsample", INFO, "a stride without a blur before it", "conv depthwise_conv maxpool", default=False

@@ -59,6 +59,12 @@ class Fix(NamedTuple):
         return {"safe": self.safe, "message": self.message, "edits": [edit.as_dict() for edit in self.edits]}
 
 
+def url_of(code: str) -> str:
+    """Where a code is explained; "" where another package has it and does not say."""
+    kind = CODES[code]
+    return kind.about if kind.foreign else f"{RULES_URL}/{code}.md"
+
+
 class Diagnostic(NamedTuple):
     """One finding. `message` says what is wrong, `related` where it comes from, `help` the way out."""
 
@@ -76,8 +82,8 @@ class Diagnostic(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where its rule is explained."""
-        return f"{RULES_URL}/{self.code}.md"
+        """Where its rule is explained; "" where another package has it and does not say."""
+        return url_of(self.code)
 
     def __str__(self) -> str:
         path = printable(self.path)

@@ -22,6 +22,7 @@ AFFECTED: Final = "affected"
 STATUSES: Final = ("added", "removed", CHANGED, "moved", RENAMED, AFFECTED, SAME)
 METRICS: Final = (
     "layers",
+    "weighted_layers",
     "parameters",
     "trainable_parameters",
     "buffers",
@@ -180,6 +181,7 @@ def totals(plan: Plan) -> dict[str, int | None]:
     sizes = [size for size in field.size if size is not None] if field else []
     return {
         "layers": len(plan.layers),
+        "weighted_layers": plan.weighted_layers,
         "parameters": plan.parameters,
         "trainable_parameters": plan.trainable_parameters,
         "buffers": plan.buffers,

@@ -31,15 +31,37 @@ class Value:
         shape: of one sample, channels first.
         dtype: "float32" or "int64".
         node: the layer that makes it; None for an input of the network.
+        within: the `each` that it is inside of, from the outermost; its shape is that of a slice.
+        slices: how many slices of it there are.
     """
 
-    __slots__ = ("dtype", "name", "node", "shape")
+    __slots__ = ("dtype", "name", "node", "shape", "slices", "within")
 
-    def __init__(self, name: str, shape: Shape, dtype: str, node: Node | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        dtype: str,
+        node: Node | None = None,
+        within: tuple[Item, ...] = (),
+        slices: int = 1,
+    ) -> None:
         self.name = name
         self.shape = shape
         self.dtype = dtype
         self.node = node
+        self.within = within
+        self.slices = slices
+
+    @property
+    def numel(self) -> int:
+        """Its elements for one sample, of all slices."""
+        return self.shape.numel * self.slices
+
+    @property
+    def size(self) -> str:
+        """Its shape as people read it: `64x8x8`, or `16 × 64x8x8` where it is that of a slice."""
+        return str(self.shape) if self.slices == 1 else f"{self.slices} × {self.shape}"
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.shape}>"
@@ -113,6 +135,27 @@ class Node:
     def path(self) -> str:
         """Where its module is: under its own name, or under the name of the layer it shares."""
         return self.shared_with or self.name
+
+    @property
+    def slices(self) -> int:
+        """How many times it runs for one sample: once for each slice of an `each`."""
+        return self.inputs[0].slices
+
+    def give(self, shapes: Sequence[Shape]) -> None:
+        """Make its outputs, of these shapes."""
+        first, op, name = self.inputs[0], self.op, self.name
+        within, slices = first.within, first.slices
+        if op.folds_axis:
+            count = op.slices(*self.shapes)  # type: ignore[attr-defined]
+            opens = op.folds_axis > 0
+            within, slices = ((*within, self.item), slices * count) if opens else (within[:-1], slices // count)
+        if len(shapes) == 1:
+            self.outputs = (Value(name, shapes[0], op.gives or first.dtype, self, within, slices),)
+        else:
+            self.outputs = tuple(
+                Value(f"{name}.{i}", shape, op.dtype_of(i, first.dtype), self, within, slices)
+                for i, shape in enumerate(shapes)
+            )
 
     @property
     def output(self) -> Value:

@@ -155,7 +155,7 @@ class Memory:
         own, convolutions, dense = self.widths.own, [], False
         for node in self.graph.nodes:
             if node.op.macs(*node.shapes):
-                maps = sum(v.shape.numel for v in (*node.inputs, *node.outputs)) * own[node][0]
+                maps = sum(v.numel for v in (*node.inputs, *node.outputs)) * own[node][0]
                 dense = dense or not node.output.shape.rank
                 if node.output.shape.rank:
                     convolutions.append((maps, sum(self.tensors[node]) * own[node][0]))

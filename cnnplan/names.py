@@ -10,7 +10,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_NAME = 60
 
 MERGES: Final = ("add", "multiply", "concat", "subtract", "maximum", "mean")
-MODIFIERS: Final = ("name", "from", "if", "repeat", "trainable", "checkpoint")
+MODIFIERS: Final = ("name", "from", "if", "repeat", "trainable", "checkpoint", "each")
 RESERVED: Final = frozenset({"else", "when", "over"})
 REFERENCES: Final = frozenset({"input", "previous"})
 NOT_VARIABLES: Final = frozenset({"index", "in_channels", "in_size", "true", "false"})

@@ -28,11 +28,13 @@ from cnnplan.source import MAX_BYTES, decode, parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
 
     from cnnplan.analyses.field import ReceptiveField
     from cnnplan.analyses.region import Sight
     from cnnplan.analyses.roofline import Roof
     from cnnplan.analyses.sizes import Axis
+    from cnnplan.analyses.translation import Effect
     from cnnplan.diagnostics import Diagnostic
     from cnnplan.graph import Graph, Node
     from cnnplan.lint.selection import Selection
@@ -105,6 +107,30 @@ class Layer(NamedTuple):
     def receptive_field(self) -> ReceptiveField | None:
         """What a unit of its output depends on, through local paths; None without a spatial input."""
         return self.reach.of(self.node.output)
+
+    @property
+    def connections(self) -> int | None:
+        """The edges that end in its units, without weight sharing; None where they depend on the data.
+
+        Source: LeCun et al. 1998, section II.B.
+        """
+        from cnnplan.analyses.counts import connections
+
+        return connections(self.node)
+
+    @property
+    def dense_parameters(self) -> int | None:
+        """Of a layer with weights: those of a fully connected layer between the same units."""
+        from cnnplan.analyses.counts import dense_parameters
+
+        return dense_parameters(self.node)
+
+    @property
+    def kept(self) -> Fraction | None:
+        """Of a pool: the share of its units that is left."""
+        from cnnplan.analyses.counts import kept
+
+        return kept(self.node)
 
     @property
     def saved_bytes(self) -> int:
@@ -206,6 +232,26 @@ class Plan:
     def flops(self) -> int:
         """Floating point operations for one sample: 2 · macs and the elementwise work."""
         return sum(layer.flops for layer in self.layers)
+
+    @cached_property
+    def connections(self) -> int | None:
+        """The edges of the network drawn without weight sharing; None where those of a layer depend on the data."""
+        found = [layer.connections for layer in self.layers]
+        return None if None in found else sum(n or 0 for n in found)
+
+    @cached_property
+    def weighted_layers(self) -> int:
+        """Convolutions and dense layers on the longest path from an input to an output."""
+        from cnnplan.analyses.counts import weighted_layers
+
+        return weighted_layers(self.graph)
+
+    @cached_property
+    def translation(self) -> list[Effect]:
+        """What shifts of each input do to each output, along each spatial axis, borders left aside."""
+        from cnnplan.analyses.translation import translation
+
+        return translation(self.graph)
 
     @property
     def training(self) -> Training:

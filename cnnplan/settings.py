@@ -59,7 +59,7 @@ def _code(value: object) -> str:
 
 
 Codes: TypeAlias = list[
-    Annotated[str, PlainValidator(_code), WithJsonSchema({"type": "string", "pattern": "^[A-Z][0-9]*$"})]
+    Annotated[str, PlainValidator(_code), WithJsonSchema({"type": "string", "pattern": "^[A-Z]+[0-9]*$"})]
 ]
 
 

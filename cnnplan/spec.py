@@ -154,6 +154,8 @@ class Item:
         items: of a group.
         branches: of a merge that runs branches; None where it merges what `from` lists.
         name, sources, condition, repeat, counter, trainable, checkpoint: the modifiers.
+        each: of a group that stands for an item with `each`: the modifier's key, and the axis.
+        label: of such a group: the name of the item inside it, which it is known by.
         target: the name that `share` runs again.
     """
 
@@ -164,11 +166,13 @@ class Item:
         "checkpoint",
         "condition",
         "counter",
+        "each",
         "fixed",
         "guessed",
         "items",
         "key",
         "kind",
+        "label",
         "listed",
         "name",
         "name_node",
@@ -202,11 +206,18 @@ class Item:
         self.trainable: bool | None = None
         self.checkpoint = False
         self.target: Reference | None = None
+        self.each: tuple[Scalar, int] | None = None
+        self.label: str | None = None
         self.cache: dict[Any, Op] = {}
 
     @property
     def line(self) -> int:
         return self.key.line
+
+    @property
+    def known_as(self) -> str | None:
+        """The name that references know it by."""
+        return self.name or self.label
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.word} line {self.line}>"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from math import prod
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from cnnplan.errors import UsageError
+from cnnplan.ops.base import Shape
 from cnnplan.safetensors import Tensor, read_header
 from cnnplan.weight_hints import head_hint, names_hint, prefix_between, prefix_hint
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from cnnplan.graph import Node
     from cnnplan.planning import Plan
 
-__all__ = ["Mismatch", "Planned", "Tensor", "Weights", "compare", "read_header", "state"]
+__all__ = ["Mismatch", "Planned", "Tensor", "Weights", "carry_weights", "compare", "read_header", "state"]
 
 COUNTER: Final = "num_batches_tracked"
 """Torch starts it from 0 where a checkpoint has none, and takes it with an axis of 1, too."""
@@ -176,3 +178,39 @@ def _about_dtypes(dtypes: Counter[str]) -> list[str]:
     words = ", ".join(f"{n:,} in {WORDS.get(dtype, dtype)}" for dtype, n in other.items())
     eights = any(dtype not in WORDS for dtype in other)
     return [f"{words}: load_state_dict makes float32 of them{', without the scales of narrow formats' * eights}"]
+
+
+def carry_weights(state: Mapping[str, Any], before: Plan, after: Plan) -> dict[str, Any]:
+    """The tensors of one network under the names and in the shapes of another that has the same layers.
+
+    Layers with parameters are taken in the order they run. So a head of dense layers becomes one of convolutions:
+    the weight of a dense layer behind a flattened [C, h, w] map is that of a convolution with an h x w window.
+
+    Args:
+        state: what the model of `before` gives as its `state_dict()`; tensors or arrays.
+        before, after: the plans.
+
+    Raises:
+        UsageError: the layers are not the same, or a tensor is missing or has another number of elements.
+    """
+    old, new = ([node for node in p.graph.nodes if not node.shared_with and _tensors(node)] for p in (before, after))
+    if len(old) != len(new):
+        raise UsageError(
+            f"the networks have {len(old)} layers with parameters and {len(new)}: weights cannot be carried"
+        )
+    found: dict[str, Any] = {}
+    for a, b in zip(old, new, strict=True):
+        had, needs = _tensors(a), _tensors(b)
+        for name, shape in needs.items():
+            key, other = f"{a.path}.{name}", f"{b.path}.{name}"
+            if name not in had or prod(had[name]) != prod(shape) or had[name][:1] != shape[:1]:
+                shown = [x and Shape(x) for x in (had.get(name), shape)]
+                raise UsageError(f"'{other}' of {shown[1]} cannot take '{key}' of {shown[0] or 'nothing'}")
+            if key not in state:
+                raise UsageError(f"the state has no tensor '{key}'")
+            found[other] = state[key].reshape(shape)
+    return found
+
+
+def _tensors(node: Node) -> dict[str, tuple[int, ...]]:
+    return {**node.op.parameters(*node.shapes), **node.op.buffers(*node.shapes)}

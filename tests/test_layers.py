@@ -10,16 +10,21 @@ from torch.nn import functional as F  # noqa: N812
 from cnnplan.layers.abs import Abs
 from cnnplan.layers.abs_tanh import AbsTanh
 from cnnplan.layers.add import Add
+from cnnplan.layers.attention_pool import AttentionPool
 from cnnplan.layers.center_crop import center_crop
 from cnnplan.layers.channel_norm import ChannelNorm
 from cnnplan.layers.concat import Concat
+from cnnplan.layers.global_response_norm import GlobalResponseNorm
+from cnnplan.layers.l2_norm import L2Norm
 from cnnplan.layers.layer_scale import LayerScale
 from cnnplan.layers.local_response_norm3d import LocalResponseNorm3d
 from cnnplan.layers.make_divisible import make_divisible
 from cnnplan.layers.maximum import Maximum
 from cnnplan.layers.mean import Mean
+from cnnplan.layers.mean_pad import MeanPad
 from cnnplan.layers.multiply import Multiply
 from cnnplan.layers.scale import Scale
+from cnnplan.layers.self_attention import SelfAttention
 from cnnplan.layers.stochastic_depth import StochasticDepth
 from cnnplan.layers.subtract import Subtract
 from cnnplan.layers.unpadded_avg_pool import UnpaddedAvgPool
@@ -78,6 +83,9 @@ def test_factors(x: Tensor) -> None:
     torch.testing.assert_close(scale(x), norm(x))
     assert Scale((3, 1, 1), bias=False).bias is None
     torch.testing.assert_close(LayerScale((3, 1, 1), 0.5).double()(x), x / 2)
+    for whole in (LayerScale((3, 1, 1), 2), L2Norm(scale=2, shape=(3, 1, 1))):
+        assert whole.weight is not None
+        assert whole.weight.dtype == torch.float32  # though 2 is an integer
 
 
 def test_response_norm_of_volumes_in_any_order() -> None:
@@ -140,6 +148,12 @@ def test_unpadded_average_counts_values_alone(x: Tensor, padding: tuple[int, int
         Abs(),
         AbsTanh(),
         LocalResponseNorm3d(3),
+        GlobalResponseNorm((3, 1, 1)),
+        L2Norm(2),
+        L2Norm(scale=2.0, shape=(3, 1, 1)),
+        MeanPad((1, 0, 0, 2)),
+        SelfAttention(3, 3),
+        AttentionPool(3),
         UnpaddedAvgPool(2, 1, (1, 0, 0, 1)),
     ],
     ids=lambda module: type(module).__name__,

@@ -21,7 +21,7 @@ from cnnplan.runtime.memory import planned, saved_bytes
 
 SPECS = Path(__file__).resolve().parent.parent / "specs"
 TEN = (
-    *("alexnet", "vgg16", "resnet50", "resnext50", "densenet121"),
+    *("alexnet", "vgg16", "resnet50", "resnext50", "densenet"),
     *("googlenet", "inception_v3", "mobilenet_v2", "squeezenet1_0", "unet"),
 )
 

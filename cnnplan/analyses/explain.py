@@ -64,7 +64,11 @@ def explanation(layer: Layer) -> Iterator[Line]:
     ):
         if what in op.formulas or number:
             formula = op.formula(what, *xs)
-            yield Line(what, "", formula, substituted(formula, op, xs), number)
+            values = substituted(formula, op, xs)
+            slices = layer.node.slices if what in ("macs", "flops") and number else 1
+            if slices > 1:
+                formula, values = f"slices * ({formula})", values and f"{slices} * ({values})"
+            yield Line(what, "", formula, values, number)
 
 
 def _elements(tensors: Mapping[str, tuple[int, ...]]) -> int:
@@ -111,7 +115,7 @@ def values(op: Op, xs: tuple[Shape, ...], axis: int | None = None) -> dict[str, 
         return known
     known["size"] = x.spatial[axis] if axis < x.rank else None
     return {
-        name: value[axis] if isinstance(value, tuple) and len(value) == x.rank else value
+        name: value[axis] if isinstance(value, tuple) and axis < len(value) == x.rank else value
         for name, value in known.items()
     }
 

@@ -53,6 +53,7 @@ class Facts:
         self, graph: Graph, precision: Precision, last: Mapping[Value, int], segments: Segments | None = None
     ) -> None:
         self.graph = graph
+        self.device = precision.device
         self.widths = widths(graph, precision)
         self.segments = checkpointed(graph) if segments is None else segments
         self.rewritten = in_place(graph, self.segments)
@@ -73,15 +74,21 @@ class Facts:
                 )
             self.tensors[node], self.buffers[node] = found
 
+    def _here(self, own: tuple[Kept, ...]) -> tuple[Kept, ...]:
+        """Without what a kernel of another device keeps."""
+        elsewhere = "cuda" if self.device == "cpu" else "cpu"
+        return tuple(k for k in own if k.dtype != elsewhere)
+
     def rules(self, node: Node, needs: Needs) -> Rules:
         """What a layer keeps and needs, found once for layers that are alike."""
         key = (id(node.op), node.shapes, needs)
         found = self._rules.get(key)
         if found is None:
             op, shapes = node.op, node.shapes
+            kept = op.kept(needs, *shapes)
             found = self._rules[key] = Rules(
-                op.kept(needs, *shapes),
-                op.saved(*shapes).own,
+                kept._replace(own=self._here(kept.own)) if kept.own else kept,
+                self._here(op.saved(*shapes).own),
                 op.scratch(needs, *shapes),
                 op.is_view(*shapes),
                 op.passes_by(*shapes),

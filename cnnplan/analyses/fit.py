@@ -247,7 +247,7 @@ def _alternatives(memory: Memory, place: Place, largest: int | None) -> Iterator
 def _recomputed(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
     """Each item of the spec under `checkpoint: true`, as long as it holds several layers."""
     graph = memory.graph
-    work = {node: node.op.flops(*node.shapes) for node in graph.nodes}
+    work = {node: node.op.flops(*node.shapes) * node.slices for node in graph.nodes}
     whole = sum(work.values()) or 1
     items: dict[int, tuple[Item, int]] = {}
     pending: list[Step] = list(graph.root.steps)
@@ -287,7 +287,7 @@ def _coarser(memory: Memory) -> Iterator[tuple[str, str, Memory]]:
     other = restrided(memory, node, twice)
     if other:
         shown = list(twice) if isinstance(twice, tuple) else twice
-        macs = [sum(n.op.macs(*n.shapes) for n in g.nodes) for g in (graph, other.graph)]
+        macs = [sum(n.op.macs(*n.shapes) * n.slices for n in g.nodes) for g in (graph, other.graph)]
         cost = f"coarser maps everywhere behind it: {100 * macs[1] / (macs[0] or 1):.0f} % of the MACs"
         held = [memory.training.parameters, other.training.parameters]
         cost += f", {100 * held[1] / held[0]:.0f} % of the parameters" if held[0] != held[1] else ""
@@ -319,7 +319,7 @@ def restrided(memory: Memory, changed: Node, stride: int | tuple[int, ...]) -> M
             shapes = op.outputs(*again.shapes)
         except ShapeError:
             return None
-        again.outputs = tuple(Value(v.name, s, v.dtype, again) for v, s in zip(node.outputs, shapes, strict=True))
+        again.give(shapes)
         values.update(zip(node.outputs, again.outputs, strict=True))
         nodes[node] = again
     outputs: Mapping[str, Value] = {name: values[v] for name, v in graph.outputs.items()}

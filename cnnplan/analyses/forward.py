@@ -68,7 +68,7 @@ class Forward:
             for n in self.facts.buffers[node]:  # a count is a single int64
                 tape.alloc(0, n * width or 8, "buffers")
         for value in self.graph.inputs:
-            self.at[value] = tape.alloc(value.shape.numel * self.widths.values[value], 0, "input")
+            self.at[value] = tape.alloc(value.numel * self.widths.values[value], 0, "input")
         if training:
             for value, loss in zip(self.graph.outputs.values(), self.setting.losses, strict=True):
                 positions = prod(value.shape.spatial)
@@ -77,7 +77,7 @@ class Forward:
                 if LOSSES[loss].classes:
                     tape.alloc(8 * positions, 0, "target")
                 else:
-                    tape.alloc(value.shape.numel * self.setting.precision.parameter, 0, "target")
+                    tape.alloc(value.numel * self.setting.precision.parameter, 0, "target")
 
     # -------------------------------------------------------------- forward
 
@@ -88,21 +88,33 @@ class Forward:
     def judge(self) -> None:
         """Which values need gradients."""
         for node in self.graph.nodes:
-            inputs = tuple(self.needed[v] for v in node.inputs)
+            inputs = tuple(self.needed[v] and i not in node.op.detached for i, v in enumerate(node.inputs))
             needs = Needs(inputs, node.trainable and bool(self.tensors[node]))
             self.needs[node] = needs
-            self.needed.update(dict.fromkeys(node.outputs, needs.any and node.outputs[0].dtype != "int64"))
+            self.needed.update((v, needs.any and v.dtype != "int64") for v in node.outputs)
 
     def size(self, kept: Kept, node: Node) -> tuple[int, int]:
         """Bytes of a layer's own tensor: per sample, and once."""
         own, full = self.widths.own[node]
         dtype = kept.dtype
-        on_cpu = {"mask": own, "pooled": full, "float32": self.setting.precision.parameter}
-        on_cuda = {"mask": 1, "pooled": own, "float32": 4}
+        held = self.setting.precision.parameter
+        on_cpu = {"mask": own, "weight mask": held, "pooled": full, "reduced": own, "float32": held}
+        on_cpu |= {"cpu": own, "cuda": 0}
+        on_cuda = {"mask": 1, "weight mask": 1, "pooled": own, "reduced": full, "float32": 4, "cpu": 0, "cuda": own}
         special = on_cuda if self.cuda else on_cpu
-        width = own if dtype == "activation" else full if dtype == "full" else special.get(dtype) or BYTES[dtype]
-        n = max(0, kept.elements) * width
+        width = {"activation": own, "full": full}.get(dtype)
+        if width is None:
+            width = special[dtype] if dtype in special else BYTES[dtype]
+        n = max(0, kept.elements) * width * (node.slices if kept.per_sample else 1)
         return (n, 0) if kept.per_sample else (0, n)
+
+    def made(self, kept: Kept, node: Node, part: str) -> int:
+        """The storage of a layer's own tensor."""
+        per_sample, constant = self.size(kept, node)
+        number = self.tape.alloc(per_sample, constant, part)
+        if kept.parts and not self.cuda:
+            self.tape.paged[number] = tuple(per_sample * n // kept.elements for n in kept.parts)
+        return number
 
     def forward(
         self,
@@ -130,28 +142,29 @@ class Forward:
             cast = self.widths.casts.get(node, ())
             for i in cast:
                 value = node.inputs[i]
-                sources[i] = tape.alloc(value.shape.numel * self.widths.own[node][0], 0, "transient")
+                sources[i] = tape.alloc(value.numel * self.widths.own[node][0], 0, "transient")
             packed = None
             if node in self.facts.repacked:
-                packed = sources[0] = tape.alloc(node.inputs[0].shape.numel * self.widths.own[node][0], 0, "saved")
+                packed = sources[0] = tape.alloc(node.inputs[0].numel * self.widths.own[node][0], 0, "saved")
             weights = self.weights(node) if training else []
             kept = saved if training and segment is None else NOTHING
             passing = scratch.evaluation
             if training:
                 passing = scratch.training
                 if parts and not kept.own:  # made all the same
-                    passing = (*passing, *(scratch.evaluation or parts))
-            brief = [tape.alloc(*self.size(k, node), "transient") for k in passing]
-            own = [tape.alloc(*self.size(k, node), "saved") for k in kept.own]
+                    passing = (*passing, *(scratch.unkept or scratch.evaluation or parts))
+            brief = [self.made(k, node, "transient") for k in passing]
+            own = [self.made(k, node, "saved") for k in kept.own]
             passed = (view if training else passes) and node not in self.facts.copying
             for value in node.outputs:
                 if passed or node in self.rewritten:
                     at[value] = tape.hold(sources[0])
                 else:
-                    at[value] = tape.alloc(value.shape.numel * values[value], 0, "activations")
+                    at[value] = tape.alloc(value.numel * values[value], 0, "activations")
             if training and segment is None and self.needs[node].any:
                 held = [tape.hold(sources[i]) for i in kept.inputs]
                 held += [tape.hold(at[v]) for v in node.outputs] if kept.output else []
+                held += [tape.hold(at[node.outputs[port]]) for port in kept.ports]
                 self.saved[node] = [*own, *held, *weights]
                 if phase == "forward":
                     names = [k.what for k in kept.own]

@@ -13,7 +13,7 @@ from cnnplan.ops.window import FIRST, POINTWISE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cnnplan.graph import Graph, Value
+    from cnnplan.graph import Graph, Node, Value
     from cnnplan.ops.window import Window
 
 T = TypeVar("T")
@@ -47,21 +47,24 @@ class Paths(NamedTuple, Generic[T]):
     Attributes:
         axes: what is known of each spatial axis of the value.
         is_global: whether some path sees the whole input.
+        folded: what is known of the axes that an `each` has folded into the batch.
     """
 
     axes: tuple[T, ...]
     is_global: bool = False
+    folded: tuple[T, ...] = ()
 
 
 def follow(graph: Graph, rules: Rules[T]) -> dict[Value, tuple[Paths[T] | None, ...]]:
     """For every value and each input of the network what is known; None where it does not depend on it.
 
-    A normalization over the map is local beside its mean and variance, which see everything, as a gate does.
+    A normalization over the map is local beside its mean and variance, which see everything, as a gate does. The
+    tokens of a vector of integers are places along an axis.
     """
     found: dict[Value, tuple[Paths[T] | None, ...]] = {}
     count = len(graph.inputs)
     for index, value in enumerate(graph.inputs):
-        own = Paths(tuple(map(rules.start, range(value.shape.rank))))
+        own = Paths(tuple(map(rules.start, range(_rank(value)))))
         found[value] = tuple(own if i == index else None for i in range(count))
     known: dict[Any, tuple[Window, ...]] = {}
     for node in graph.nodes:
@@ -71,11 +74,19 @@ def follow(graph: Graph, rules: Rules[T]) -> dict[Value, tuple[Paths[T] | None, 
                 key = (id(node.op), node.shapes, index, port)
                 windows = known.get(key)
                 if windows is None:
-                    windows = known[key] = node.op.reads(index, port, *node.shapes)[1:]
-                if node.op.group == "normalization" and not all(window.phases for window in windows):
+                    windows = known[key] = node.op.reads(index, port, *node.shapes)
+                if _rank(output) == output.shape.rank:
+                    windows = windows[1:]
+                if node.op.folds_axis:
+                    entering.append(tuple(paths and _refolded(paths, node, rules) for paths in found[value]))
+                elif node.op.group == "normalization" and not all(window.phases for window in windows):
                     entering.append(tuple(paths and paths._replace(is_global=True) for paths in found[value]))
+                elif ways := node.op.ways(index, port, *node.shapes):
+                    every = [_through(found[value], value.shape.rank, way[1:], rules) for way in ways]
+                    even = [1] * len(ways)
+                    entering.append(tuple(_united(several, even, rules) for several in zip(*every, strict=True)))
                 else:
-                    entering.append(_through(found[value], value.shape.rank, windows, rules))
+                    entering.append(_through(found[value], _rank(value), windows, rules))
                 read.append(windows)
             if len(read) == 1:
                 found[output] = entering[0]
@@ -86,6 +97,11 @@ def follow(graph: Graph, rules: Rules[T]) -> dict[Value, tuple[Paths[T] | None, 
                 leaving = tuple(paths and _apart(paths, joined, rules) for paths in leaving)
             found[output] = leaving
     return found
+
+
+def _rank(value: Value) -> int:
+    """How many axes of places a value has."""
+    return value.shape.rank or int(value.dtype == "int64")
 
 
 def _through(
@@ -104,7 +120,19 @@ def _behind(paths: Paths[T], windows: Sequence[Window], rank: int, rules: Rules[
         local = source < rank and window.phases
         axes.append(rules.through(paths.axes[source], window) if local else rules.nowhere)
     collapsed = not windows and bool(paths.axes)
-    return Paths(tuple(axes), paths.is_global or collapsed or any(map(rules.is_global, axes)))
+    return Paths(tuple(axes), paths.is_global or collapsed or any(map(rules.is_global, axes)), paths.folded)
+
+
+def _refolded(paths: Paths[T], node: Node, rules: Rules[T]) -> Paths[T]:
+    """What is known behind either end of an `each`: the axis is set apart, or put back; channels are no axis."""
+    axes = (rules.nowhere, *paths.axes)
+    if node.op.folds_axis > 0:
+        at = node.op.at(node.shapes[0])  # type: ignore[attr-defined]
+        left = (*axes[:at], *axes[at + 1 :])
+        return Paths(left[1:], paths.is_global, (*paths.folded, axes[at]))
+    at = node.op.place(*node.shapes)  # type: ignore[attr-defined]
+    whole = (*axes[:at], paths.folded[-1], *axes[at:])[1:]
+    return Paths(whole, paths.is_global or any(map(rules.is_global, whole)), paths.folded[:-1])
 
 
 def _united(several: Sequence[Paths[T] | None], channels: Sequence[int], rules: Rules[T]) -> Paths[T] | None:
@@ -114,7 +142,8 @@ def _united(several: Sequence[Paths[T] | None], channels: Sequence[int], rules: 
         return None
     weights = [n for _, n in found]
     axes = tuple(rules.united(axis, weights) for axis in zip(*(paths.axes for paths, _ in found), strict=True))
-    return Paths(axes, any(paths.is_global for paths, _ in found))
+    folded = tuple(rules.united(axis, weights) for axis in zip(*(paths.folded for paths, _ in found), strict=True))
+    return Paths(axes, any(paths.is_global for paths, _ in found), folded)
 
 
 def _joined(read: Sequence[Sequence[Window]]) -> list[int]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from cnnplan.graph import Graph, Node, Value
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "bool": 1, "int8": 1}
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int32": 4, "int64": 8, "bool": 1, "int8": 1}
 
 
 class Precision(NamedTuple):
@@ -63,16 +63,19 @@ def widths(graph: Graph, precision: Precision) -> Widths:
     own: dict[Node, tuple[int, int]] = {}
     for node in graph.nodes:
         entering = [values[v] for v in node.inputs]
-        computed = leaving = width if node.op.gives == "float32" else max(entering)
+        floats = [n for n, v in zip(entering, node.inputs, strict=True) if v.dtype != "int64"]
+        computed = leaving = max(floats, default=width if node.op.gives == "float32" else 8)
         rule = node.op.autocasts(precision.device, *node.shapes) if precision.mixed and computed < 8 else ""
         if rule == "low":
             computed = leaving = precision.low
         elif rule == "float32":
             computed = leaving = 4
+        elif rule == "inside":
+            computed, leaving = 4, entering[0]
         elif rule == "result":
             leaving = 4
-        if rule and rule != "result" and (cast := tuple(i for i, n in enumerate(entering) if n != computed)):
+        if rule and rule != "result" and (cast := tuple(i for i, n in enumerate(entering) if n != computed and n < 8)):
             casts[node] = cast
         own[node] = (computed, leaving if rule == "result" else computed)
-        values.update(dict.fromkeys(node.outputs, leaving))
+        values.update((v, 8 if v.dtype == "int64" else leaving) for v in node.outputs)
     return Widths(values, casts, own)

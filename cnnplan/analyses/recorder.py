@@ -87,7 +87,7 @@ class Recorder(Forward):
         for value, name in zip(self.graph.outputs.values(), self.setting.losses, strict=True):
             if name is None:
                 continue
-            loss, n = LOSSES[name], value.shape.numel * wide
+            loss, n = LOSSES[name], value.numel * wide
             held = [tape.alloc(n, 0, "loss") for _ in range(loss.kept)]
             held += [tape.alloc(0, wide, "loss")] if loss.classes else []  # the sum of the classes' weights
             brief = [tape.alloc(n, 0, "transient") for _ in range(loss.forward + (self.widths.values[value] < wide))]
@@ -108,7 +108,7 @@ class Recorder(Forward):
         wide = 4 if self.setting.precision.mixed else self.setting.precision.low
         names = dict(zip(self.graph.outputs.values(), self.setting.losses, strict=True))
         for value in reversed(list(kept)):
-            n, width = value.shape.numel, self.widths.values[value]
+            n, width = value.numel, self.widths.values[value]
             wanted = LOSSES[names[value] or ""].backward + (width < wide)
             brief = [tape.alloc(n * wide, 0, "transient") for _ in range(wanted)]
             gradients[value] = tape.alloc(n * width, 0, "transient")
@@ -152,10 +152,10 @@ class Recorder(Forward):
         tape, values = self.tape, self.widths.values
         needs, scratch = self.needs[node], self.rules(node).scratch
         own = self.widths.own[node][0]
-        missing = [v for v in node.outputs if v not in gradients]  # of a split: zeros are made
+        missing = [v for v in node.outputs if v not in gradients and v.dtype != "int64"]  # of a split: zeros are made
         entering = [gradients.pop(v) for v in node.outputs if v in gradients]
         brief = [tape.alloc(*self.size(k, node), "transient") for k in scratch.backward]
-        brief += [tape.alloc(v.shape.numel * values[v], 0, "transient") for v in missing]
+        brief += [tape.alloc(v.numel * values[v], 0, "transient") for v in missing]
         one = None
         leaving: list[tuple[Value, int]] = []
         cast: list[int] = []  # places in `leaving` whose gradients are cast back
@@ -166,12 +166,12 @@ class Recorder(Forward):
                 leaving.append((value, tape.hold(entering[0])))
                 continue
             if scratch.shared and value.shape == node.output.shape:
-                one = tape.hold(one) if one else tape.alloc(value.shape.numel * values[value], 0, "transient")
+                one = tape.hold(one) if one else tape.alloc(value.numel * values[value], 0, "transient")
                 leaving.append((value, one))
                 continue
             narrow = values[value] != own and index in self.widths.casts.get(node, ())
             cast += [len(leaving)] if narrow else []
-            leaving.append((value, tape.alloc(value.shape.numel * (own if narrow else values[value]), 0, "transient")))
+            leaving.append((value, tape.alloc(value.numel * (own if narrow else values[value]), 0, "transient")))
         made = self.parameter_gradients(node, done) if needs.parameters else []
         for number in (*self.saved.pop(node, ()), *entering, *brief):
             tape.drop(number)
@@ -180,7 +180,7 @@ class Recorder(Forward):
             tape.drop(number)
         for index in cast:
             value, number = leaving[index]
-            leaving[index] = (value, tape.alloc(value.shape.numel * values[value], 0, "transient"))
+            leaving[index] = (value, tape.alloc(value.numel * values[value], 0, "transient"))
             tape.drop(number)
         for value, number in leaving:
             old = gradients.get(value)
@@ -189,7 +189,7 @@ class Recorder(Forward):
             elif tape.holders(old) == 1:  # added in place
                 tape.drop(number)
             else:
-                gradients[value] = tape.alloc(value.shape.numel * values[value], 0, "transient")
+                gradients[value] = tape.alloc(value.numel * values[value], 0, "transient")
                 tape.drop(old)
                 tape.drop(number)
 

@@ -17,14 +17,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.errors import UsageError
-from cnnplan.ops.base import AXES
-from cnnplan.ops.window import POINTWISE
+from cnnplan.ops.base import AXES, Shape
+from cnnplan.ops.window import POINTWISE, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cnnplan.graph import Graph, Node, Value
-    from cnnplan.ops.base import Shape
     from cnnplan.ops.window import Window
 
 MAX_UNITS = 1 << 20
@@ -36,6 +35,8 @@ MAX_BOXES = 128
 
 class Box(NamedTuple):
     """Units along each axis, channels first: sets with bit i for unit i.
+
+    Inside an `each` there are further axes behind those of the value: its slices, the innermost last.
 
     `loose`: what is seen is only bounded: "" in no axis, "channels" in the channels, "all".
     """
@@ -179,14 +180,16 @@ def wide_layers(value: Value, graph: Graph) -> list[Node]:
             if output in needed:
                 needed.update(node.inputs)
                 reads = (node.op.reads(index, port, *node.shapes) for index in range(len(node.inputs)))
-                if any(is_wide(windows, v.shape) for windows, v in zip(reads, node.inputs, strict=True)):
+                if any(is_wide(node, windows, v.shape) for windows, v in zip(reads, node.inputs, strict=True)):
                     found.append(node)
                 break
     return found[::-1]
 
 
-def is_wide(windows: Sequence[Window], shape: Shape) -> bool:
-    """Whether some spatial axis of an input is read from end to end."""
+def is_wide(node: Node, windows: Sequence[Window], shape: Shape) -> bool:
+    """Whether a layer reads some spatial axis of an input from end to end."""
+    if node.op.folds_axis:
+        return False
     return len(windows) < len(shape) or not all(window.phases for window in windows[1:])
 
 
@@ -242,11 +245,12 @@ class Look:
                 for port, output in enumerate(node.outputs):
                     reads = (self.reads(node, index, port) for index in range(len(node.inputs)))
                     pairs = list(zip(reads, node.inputs, strict=True))
-                    self._cut[output] = any(self._cut[v] or is_wide(windows, v.shape) for windows, v in pairs)
+                    self._cut[output] = any(self._cut[v] or is_wide(node, windows, v.shape) for windows, v in pairs)
         return self._cut[value]
 
     def _follow(self, value: Value, unit: Sequence[int], local: bool) -> tuple[Region, ...]:
-        start = Box((_whole(value.shape.channels), *(1 << index for index in unit)))
+        slices = (_whole(n) for n in _counts(value))
+        start = Box((_whole(value.shape.channels), *(1 << index for index in unit), *slices))
         asked: dict[Value, list[Box]] = {value: [start]}
         last = value.node.index if value.node else -1
         for node in reversed(self.graph.nodes[: last + 1]):
@@ -254,38 +258,75 @@ class Look:
                 boxes = asked.pop(output, None)
                 if boxes:
                     self._behind(node, port, _fewer(boxes), asked, local)
-        return tuple(Region(given.shape, tuple(_fewer(asked.get(given, [])))) for given in self.graph.inputs)
+        return tuple(_region(given, _fewer(asked.get(given, []))) for given in self.graph.inputs)
 
     def _behind(self, node: Node, port: int, boxes: list[Box], asked: dict[Value, list[Box]], local: bool) -> None:
         """What an operation reads for these boxes of one of its outputs."""
-        bounds = node.op.bounds(*node.shapes) if len(node.inputs) == 1 else ""
+        bounds = node.op.bounds(*node.shapes)
         output = node.outputs[port].shape
         for index, value in enumerate(node.inputs):
             windows = self.reads(node, index, port)
-            if local and is_wide(windows, value.shape):
+            if local and is_wide(node, windows, value.shape):
+                continue
+            if node.op.folds_axis:
+                asked.setdefault(value, []).extend(_refolded(box, node) for box in boxes)
                 continue
             if output == value.shape and not bounds and all(window is POINTWISE for window in windows):
                 asked.setdefault(value, []).extend(boxes)
                 continue
-            found = (_read(box, windows, value.shape, output, bounds) for box in boxes)
-            asked.setdefault(value, []).extend(box for box in found if box)
+            for way in node.op.ways(index, port, *node.shapes) or (windows,):
+                found = (_read(box, way, value.shape, output, bounds) for box in boxes)
+                asked.setdefault(value, []).extend(box for box in found if box)
+
+
+def _region(given: Value, boxes: Sequence[Box]) -> Region:
+    """What is seen of an input; a vector of tokens is one channel of them."""
+    if given.dtype != "int64" or given.shape.rank:
+        return Region(given.shape, tuple(boxes))
+    return Region(Shape((1, *given.shape)), tuple(Box((1, *box.axes), box.loose) for box in boxes))
+
+
+def _counts(value: Value) -> list[int]:
+    """How many slices each `each` around a value has, from the outermost."""
+    found: list[int] = []
+    while depth := len(value.within):
+        before = value
+        while len(before.within) >= depth:
+            assert before.node
+            before = before.node.inputs[0]
+        found.insert(0, value.slices // before.slices)
+        value = before
+    return found
 
 
 def _read(box: Box, windows: Sequence[Window], shape: Shape, output: Shape, bounds: str) -> Box | None:
     """The units of an input that a box of the output reads."""
     axes = [_whole(size) for size in shape]
-    for axis, (window, units) in enumerate(zip(windows, box.axes, strict=True)):
+    for axis, (window, units) in enumerate(zip(windows, box.axes, strict=False)):
         source = axis if axis == 0 or window.source is None else window.source + 1
-        if window.phases and source < len(axes):
+        if window != WHOLE and source < len(axes):
             axes[source] &= window.units(units, shape[source])
             if not axes[source]:
                 return None
-    return Box(tuple(axes), _looseness(box, windows[0], shape, output, bounds))
+    return Box((*axes, *box.axes[len(output) :]), _looseness(box, windows[0], shape, output, bounds))
+
+
+def _refolded(box: Box, node: Node) -> Box:
+    """The units in front of either end of an `each`."""
+    own = len(node.output.shape)
+    axes, slices = box.axes[:own], box.axes[own:]
+    if node.op.folds_axis > 0:
+        at = node.op.at(node.shapes[0])  # type: ignore[attr-defined]
+        found = (*axes[:at], slices[-1], *axes[at:], *slices[:-1])
+    else:
+        at = node.op.place(*node.shapes)  # type: ignore[attr-defined]
+        found = (*axes[:at], *axes[at + 1 :], *slices, axes[at])
+    return Box(found, "all" if box.loose and at == 0 else box.loose)
 
 
 def _looseness(box: Box, channels: Window, shape: Shape, output: Shape, bounds: str) -> str:
     """Where a box that an operation reads for another is only a bound."""
-    if box.loose == "all":
+    if box.loose == "all" or bounds == "always":
         return "all"
     if bounds == "channels":
         return "channels"

@@ -74,17 +74,19 @@ def roofline(
         op, shapes = node.op, node.shapes
         weights = sum(map(prod, op.parameters(*shapes).values()))
         trained = node.trainable and bool(weights)
-        inputs = [(v.shape.numel * width.values[v] * batch, needed[v]) for v in node.inputs]
+        inputs = [(v.numel * width.values[v] * batch, needed[v]) for v in node.inputs]
         needs = training and (trained or any(need for _, need in inputs))
         needed.update(dict.fromkeys(node.outputs, needs))
         view = op.is_view(*shapes) if training else op.passes_by(*shapes)
-        outputs = 0 if view else sum(v.shape.numel * width.values[v] for v in node.outputs) * batch
+        outputs = 0 if view else sum(v.numel * width.values[v] for v in node.outputs) * batch
         entering = 0 if view else sum(n for n, _ in inputs)
         own = width.own[node][0]
-        macs, flops = op.macs(*shapes) * batch, op.flops(*shapes) * batch
+        runs = batch * node.slices
+        macs, flops = op.macs(*shapes) * runs, op.flops(*shapes) * runs
         format = _format(node, precision, own, device) if macs else ""
         fewer = _fewer(node)
-        forward = _pass(flops, macs, entering + outputs + weights * own, format, fewer, device)
+        read = weights * own if op.kind != "embedding" else min(weights * own, outputs)  # of the tokens that are there
+        forward = _pass(flops, macs, entering + outputs + read, format, fewer, device)
         if not needs:
             found[node] = Roof(format, forward, Pass(0, 0, None if device is None else 0.0, ""))
             continue

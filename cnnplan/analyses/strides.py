@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnplan.ops.strides import contiguous, dense
+from cnnplan.ops.strides import contiguous, dense, viewed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +26,21 @@ def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozen
     found: dict[Value, Strides] = {}
     copies, repacked = set(), set()
     cut: set[Value] = set()  # between whose samples there is something else; of a single one that is not seen
+    steps: dict[Value, int] = {}  # of those: from one sample to the next
     for node in graph.nodes:
         op = node.op
         if op.is_view(*node.shapes):
             before = found.get(node.inputs[0]) or contiguous(node.shapes[0])
             after = op.strided(before, *node.shapes)
+            if op.folds_axis and after and node.inputs[0] in cut:  # its samples are not one behind the other
+                place = op.place(*node.shapes) if op.folds_axis < 0 else 0  # type: ignore[attr-defined]
+                after = (*after[:place], 2 * after[place], *after[place + 1 :]) if op.folds_axis < 0 else None
             if after is None:
                 copies.add(node)
                 continue
-            if node.inputs[0] in cut or len(node.outputs) > 1 or node.output.shape.numel < node.shapes[0].numel:
+            if node.inputs[0] in cut or len(node.outputs) > 1 or node.output.numel < node.inputs[0].numel:
                 cut.update(node.outputs)
+                steps.update(dict.fromkeys(node.outputs, steps.get(node.inputs[0], node.shapes[0].numel)))
             for value in node.outputs:
                 if not _is_dense_in(after, value.shape, range(len(value.shape))):
                     found[value] = after
@@ -43,12 +48,20 @@ def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozen
         layout = op.arranged(*node.shapes)
         known = found.get(node.inputs[0])
         repacks = op.repacked(*node.shapes)
-        if repacks and (known or node.inputs[0] in cut):
+        if repacks == "last":
+            x = node.shapes[0]
+            if not _are_rows(known or contiguous(x), x, steps.get(node.inputs[0], x.numel)):
+                repacked.add(node)
+        elif repacks and (known or node.inputs[0] in cut):
             kept = device == "cpu" and repacks == "cuda" and known and is_channels_last(known, node.shapes[0])
             if not (kept and known and _is_dense_in(known, node.shapes[0], (*range(1, len(known)), 0))):
                 repacked.add(node)
         if layout == "last" and node.output.shape.rank:
             found[node.output] = dense(node.output.shape, (*range(1, len(node.output.shape)), 0))
+        elif layout == "regions":
+            after = dense(node.output.shape, (1, 0, *range(2, len(node.output.shape))))
+            if not _is_dense_in(after, node.output.shape, range(len(after))):
+                found[node.output] = after
         elif layout and known and len(node.output.shape) == len(node.shapes[0]):
             order = ordered(node.shapes[0], known)
             if layout == "format":
@@ -74,6 +87,12 @@ def is_channels_last(strides: Strides, shape: Shape) -> bool:
             return False
         least = strides[axis] * shape[axis]
     return len(shape) > 2
+
+
+def _are_rows(strides: Strides, shape: Shape, step: int) -> bool:
+    """Whether the positions of all samples, `step` units apart, are the rows of one matrix."""
+    rows = viewed(shape.spatial, strides[1:], (shape.numel // shape.channels,))
+    return rows is not None and (shape.numel == shape.channels or rows[0] * shape.numel == step * shape.channels)
 
 
 def _is_dense_in(strides: Strides, shape: Shape, order: Sequence[int]) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BLOCK = 512
 """CUDA's allocator rounds every request up to this many bytes."""
 
+PAGE = 4096
+"""The parts of a workspace of a CPU kernel are rounded up to this many bytes."""
+
 
 class Storage(NamedTuple):
     """A piece of memory.
@@ -60,6 +63,7 @@ class Tape:
         places: where each event happens.
         kept: for each layer, the storages that it is the first to keep for the backward pass.
         named: for each layer, what it keeps and in which storage.
+        paged: of the workspaces of CPU kernels: the bytes per sample of each part, which fills whole pages.
         outputs: the storages of the network's outputs.
         block: sizes are rounded up to a multiple of this.
     """
@@ -72,6 +76,7 @@ class Tape:
         self.places: list[Place] = []
         self.kept: dict[Node, list[int]] = {}
         self.named: dict[Node, list[tuple[str, int]]] = {}
+        self.paged: dict[int, tuple[int, ...]] = {}
         self.outputs: set[int] = set()
         self.block = block
         self.place = Place("start", None)
@@ -95,6 +100,8 @@ class Tape:
 
     def exact(self, number: int, batch: int) -> int:
         """The bytes of a storage, not rounded up."""
+        if number in self.paged:
+            return sum(-(-part * batch // PAGE) * PAGE for part in self.paged[number])
         return self.per_sample[number - 1] * batch + self.constant[number - 1]
 
     def hold(self, number: int) -> int:
@@ -117,7 +124,10 @@ class Tape:
         """The bytes of each storage at a batch size."""
         block = self.block
         if block == 1:
-            return [a * batch + b for a, b in zip(self.per_sample, self.constant, strict=True)]
+            sizes = [a * batch + b for a, b in zip(self.per_sample, self.constant, strict=True)]
+            for number in self.paged:
+                sizes[number - 1] = self.exact(number, batch)
+            return sizes
         return [-(-(a * batch + b) // block) * block for a, b in zip(self.per_sample, self.constant, strict=True)]
 
     def play(self, batch: int) -> Played:

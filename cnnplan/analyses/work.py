@@ -51,5 +51,7 @@ def work(graph: Graph) -> tuple[Work, ...]:
         tensors, parameters, held, macs, flops = known[key]
         if node.shared_with:
             parameters = held = 0
+        if (slices := node.slices) > 1:
+            macs, flops = macs * slices, flops * slices
         found.append(Work(tensors, parameters, parameters if node.trainable else 0, held, macs, flops))
     return tuple(found)

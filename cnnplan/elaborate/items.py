@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cnnplan.diagnostics import some
 from cnnplan.elaborate import blocks, merges, share
 from cnnplan.elaborate.findings import problem, used_in
-from cnnplan.elaborate.layers import run_op
+from cnnplan.elaborate.layers import layer, run_op
 from cnnplan.elaborate.references import resolve
 from cnnplan.elaborate.state import UNKNOWN, Frame, Outcome, Record
 from cnnplan.elaborate.values import evaluate, truth, with_input
@@ -40,9 +40,10 @@ def run_items(items: Sequence[Item], values: Values | None, where: Where) -> tup
             steps.append(step)
         if not left_out:
             values = outcome.values
-        if item.name and item.name not in where.frame.records:
+        name = item.known_as
+        if name and name not in where.frame.records:
             record = Record(None if left_out else outcome.values, outcome.parts, step, outcome.path, left_out, item)
-            where.frame.records[item.name] = record
+            where.frame.records[name] = record
     return tuple(steps), values
 
 
@@ -146,8 +147,44 @@ def _run_copy(item: Item, entering: Values | None, previous: Values | None, wher
 def _run_group(item: Item, entering: Values | None, where: Where) -> Outcome:
     """Run a group without a name: a list of its own, but the layers' names are those of the list around."""
     inner = where._replace(frame=Frame(item.items, where.frame, where.frame.inputs))
+    if item.each:
+        return _run_each(item, entering, inner)
     steps, leaving = run_items(item.items, entering, inner)
     return Outcome(leaving, Copy(entering or (), leaving or (), steps=steps))
+
+
+def _run_each(item: Item, entering: Values | None, where: Where) -> Outcome:
+    """Run an item on every slice along an axis: the axis of all that enters is folded, and put back."""
+    start, inside, end = item.items
+    opened = _ends(start, entering, None, where) if entering else None
+    slices = {v.slices for copy in opened.copies for v in copy.outputs} if opened else set()
+    if opened and len(slices) > 1:
+        counts = " and ".join(f"{copy.inputs[0].name} {copy.outputs[0].slices}" for copy in opened.copies)
+        problem("S005", f"`each` runs on slices of several values, whose numbers differ: {counts}", start, where)
+        opened = None
+    given = tuple(v for copy in opened.copies for v in copy.outputs) if opened else None
+    copies, outcome, _ = _run_item(inside, given, where)
+    results = outcome.values if given else None
+    if given and results and (whole := next((v for v in results if v.within != given[0].within), None)):
+        problem("S005", f"`each` puts slices together, but '{whole.name}' comes from outside of it", start, where)
+        results = None
+    closed = _ends(end, results, entering[0], where) if entering and results else None
+    leaving = tuple(v for copy in closed.copies for v in copy.outputs) if closed else None
+    steps = tuple(step for step in (opened, Step(inside, copies), closed) if step and step.copies)
+    return outcome._replace(values=leaving, copy=Copy(entering or (), leaving or (), steps=steps), path="")
+
+
+def _ends(item: Item, values: Values, whole: Value | None, where: Where) -> Step | None:
+    """One end of `each`: a layer for each value; None, and a finding, where it does not run."""
+    assert item.fixed
+    copies = []
+    for value in values:
+        path = where.naming.prefix + where.naming.name(item, numbered=False)
+        outcome = layer(item, item.fixed, (value,), where, path, whole)
+        if outcome.copy is None:
+            return None
+        copies.append(outcome.copy)
+    return Step(item, tuple(copies))
 
 
 def joined(found: Sequence[Values | None]) -> Values | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cnnplan.arguments import build
 from cnnplan.diagnostics import Report
 from cnnplan.elaborate.findings import problem, shape_error, used_in, wrong_count
-from cnnplan.elaborate.references import resolve
+from cnnplan.elaborate.references import find, resolve
 from cnnplan.elaborate.state import UNKNOWN, Outcome
 from cnnplan.elaborate.values import evaluate, with_input
 from cnnplan.errors import ShapeError
@@ -31,6 +31,8 @@ def run_op(item: Item, entering: Values | None, previous: Values | None, where: 
     if op is None or entering is None:
         return Outcome(None, path=path)
     like = None
+    if op.refers == "of":
+        return _undone(item, op, entering, where, path)
     if op.refers and (name := getattr(op, "like", None)) is not None:
         like = _like(item, name, previous, where)
         if like is None:
@@ -69,18 +71,22 @@ def layer(
     like: Value | None = None,
     *,
     shared_with: str | None = None,
+    places: Value | None = None,
     labels: Sequence[str] = (),
     origins: Sequence[Related] = (),
 ) -> Outcome:
     """Add a layer to the network.
 
     Args:
+        places: of an operation that undoes a pool: where the pool's values came from.
         labels, origins: for a merge, what its messages call the inputs, and where those come from.
     """
     run = where.run
     dtype = inputs[0].dtype if inputs else ""
     if (len(inputs) != 1 or op.inputs[0] != 1 or dtype not in op.dtypes) and not _takes(op, inputs, item, where, path):
         return Outcome(None, path=path)
+    if places:
+        inputs = (inputs[0], places)
     shapes = tuple([v.shape for v in inputs])
     if like:
         shapes = (*shapes, like.shape)
@@ -93,13 +99,10 @@ def layer(
             outputs = run.facts[key] = op.outputs(*shapes)
         except ShapeError as error:
             shape_error(error, inputs, item, where, path, labels, origins)
-            assumed = None if error.assume is None else (Value(path, error.assume, dtype, node),)
-            return Outcome(assumed, path=path)
-    dtype = op.gives or dtype
-    if len(outputs) == 1:
-        node.outputs = (Value(path, outputs[0], dtype, node),)
-    else:
-        node.outputs = tuple(Value(f"{path}.{i}", shape, dtype, node) for i, shape in enumerate(outputs))
+            if error.assume is not None:
+                node.give((error.assume,))
+            return Outcome(node.outputs or None, path=path)
+    node.give(outputs)
     run.nodes.append(node)
     if len(run.nodes) > MAX_LAYERS:
         run.too_much(f"the network has more than {MAX_LAYERS:,} layers", item, where)
@@ -116,10 +119,60 @@ def _takes(op: Op, inputs: Values, item: Item, where: Where, path: str) -> bool:
             takes = " or ".join(op.dtypes)
             problem("S023", f"'{item.word}' takes {takes}, but '{value.name}' is {value.dtype}", item, where, path)
             return False
+    within = inputs[0].within
+    if outside := next((v for v in inputs if v.within != within), None):
+        sliced, whole = (inputs[0], outside) if len(within) > len(outside.within) else (outside, inputs[0])
+        problem(
+            "S005",
+            f"'{item.word}' cannot take '{whole.name}' beside '{sliced.name}': inside `each`, one is a slice, "
+            "the other is not",
+            item,
+            where,
+            path,
+            help="let `from` of the item with `each` list both: each is sliced then",
+        )
+        return False
     if len(inputs) > 1 and len({v.dtype for v in inputs}) > 1:
         problem("S023", f"'{item.word}' cannot merge float32 and int64", item, where, path)
         return False
     return True
+
+
+def _undone(item: Item, op: Op, entering: Values, where: Where, path: str) -> Outcome:
+    """Run an operation that undoes a pool, which has to give the places of its values too."""
+    from cnnplan.ops.max_unpool import IndexedMaxPool, MaxUnpool
+
+    assert isinstance(op, MaxUnpool)
+    unknown = Outcome(None, path=path)
+    node = item.arguments["of"][1].node
+    assert isinstance(node, Scalar)
+    record = find(Reference(op.of, None, node), entering, where)
+    if record is None:
+        return unknown
+    made = list(record.step.copies[-1].nodes()) if record.step and record.step.copies else []
+    pool = made[0] if len(made) == 1 and made[0].op.kind == "maxpool" else None
+    if pool is None:
+        if record.values is not None:
+            problem("S016", f"`of` names a maxpool, which '{op.of}' is not", item, where, path, at=node)
+        return unknown
+    if refusal := op.refusal(pool.op, pool.shapes[0]):
+        problem("S008", f"'{op.of}' cannot be undone: {refusal}", item, where, path, at=node)
+        return unknown
+    for other in where.run.nodes:  # a `share` of it is the same module
+        if other.path == pool.path and not isinstance(other.op, IndexedMaxPool):
+            other.op = IndexedMaxPool(**{name: getattr(other.op, name) for name in other.op.model_fields_set})
+            first, places = other.output, f"{other.name}.indices"
+            other.outputs = (first, Value(places, first.shape, "int64", other, first.within, first.slices))
+    given = pool.outputs[1]
+    if entering[0].within != given.within:
+        problem("S005", f"'{op.of}' is a pool of {_slices(given)}, this is {_slices(entering[0])}", item, where, path)
+        return unknown
+    bound = op.bound(pool.op, pool.shapes[0])
+    return layer(item, bound, entering, where, path, pool.inputs[0], places=given)
+
+
+def _slices(value: Value) -> str:
+    return "a slice" if value.within else "a whole"
 
 
 def _like(item: Item, name: str, previous: Values | None, where: Where) -> Value | None:

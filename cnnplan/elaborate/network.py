@@ -110,6 +110,8 @@ def _variables(spec: Spec, report: Report, overrides: Mapping[str, Given]) -> Na
         elif not _same_kind(value, declared.constant):
             wanted = f"{_kind(declared.constant)}, like {describe(declared.constant)},"
             raise UsageError(f"variable '{name}' is set to {describe(value)}, but {wanted} is wanted")
+        elif type(declared.constant) is float:
+            value = float(value)  # 2 for 1.0: tables tell them apart
         names[name] = value
     return names
 

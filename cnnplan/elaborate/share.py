@@ -110,7 +110,7 @@ class _Replay:
         self.item = item
         self.where = where
         self.old = old
-        self.new = new
+        self.new = new if old else f"{new}."
         self.values = values
         self.inside = frozenset(_names(shared))
         self.closed = False  # inside a block, which sees no name around it
@@ -172,7 +172,10 @@ class _Replay:
         where = self.where._replace(trainable=node.trainable, checkpoint=node.checkpoint or self.where.checkpoint)
         like = self.values.get(node.like, node.like) if node.like else None
         inputs, name = self.entering or inputs, self.renamed(node.name)
-        copy = layer(node.item, node.op, inputs, where, name, like, shared_with=node.path).copy
+        places = None
+        if node.op.refers == "of":
+            inputs, places = inputs[:1], self.mapped(node.inputs)[1]
+        copy = layer(node.item, node.op, inputs, where, name, like, shared_with=node.path, places=places).copy
         if copy is None or copy.node is None:
             raise _Stopped
         self.check_parameters(node, copy.node, name)

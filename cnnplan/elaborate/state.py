@@ -117,7 +117,7 @@ class Frame:
 
     def later(self, name: str) -> Item | None:
         """The item of this name that comes later in one of the lists."""
-        return next((item for f in self.around() for item in f.items if item.name == name), None)
+        return next((item for f in self.around() for item in f.items if item.known_as == name), None)
 
 
 class Naming:

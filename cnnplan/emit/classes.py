@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cnnplan.emit.calls import class_name
 from cnnplan.emit.layout import Call
 from cnnplan.emit.names import local
 from cnnplan.emit.placing import Placed, Placing, Ran, beside, ran, setting
@@ -286,7 +287,7 @@ class Constructor(Placing):
             if first.name == "kernel_size" and all(type(a.value) is int for a in column):
                 kernel = text
             arguments.append(f"{first.name}={text}" if first.keyword else text)
-        return Call(f"{target}(", tuple(arguments))
+        return Call(f"{class_name(target)}(", tuple(arguments))
 
     def block(
         self, item: Item, placed: Sequence[Placed], target: str, indent: int, counters: Mapping[str, str]

@@ -40,17 +40,26 @@ class Forward:
 
     def write(self) -> list[str]:
         """The lines of the method."""
-        scope, ends = self.scope, self.scope.outputs
+        ends = self.scope.outputs
         lines = self.statements()
+        arguments = self.arguments()
+        given = self.given(arguments)
+        result = "Tensor" if len(ends) == 1 else f"tuple[{', '.join(['Tensor'] * len(ends))}]"
+        head = Call("def forward(", ("self", *(f"{n}: Tensor" for n in arguments)), f") -> {result}:")
+        return [*statement(4, head), *render(lines, given, 8, self.commented)]
+
+    def arguments(self) -> list[str]:
+        """The names of the method's arguments."""
+        scope = self.scope
         names = ["x"] if len(scope.inputs) == 1 else [v.name.rpartition(".")[2] for v in scope.inputs]
         if scope.block and scope.block.inputs:
             names = list(scope.block.inputs)
         taken: set[str] = set()
-        arguments = [local(name, taken) for name in names]
-        given = dict(zip(reversed(scope.inputs), reversed(arguments), strict=True))  # of equal ones the first
-        result = "Tensor" if len(ends) == 1 else f"tuple[{', '.join(['Tensor'] * len(ends))}]"
-        head = Call("def forward(", ("self", *(f"{n}: Tensor" for n in arguments)), f") -> {result}:")
-        return [*statement(4, head), *render(lines, given, 8, self.commented)]
+        return [local(name, taken) for name in names]
+
+    def given(self, arguments: Sequence[str]) -> dict[Value, str]:
+        """The values that enter, and the arguments that hold them: of equal ones the first."""
+        return dict(zip(reversed(self.scope.inputs), reversed(arguments), strict=True))
 
     # ---------------------------------------------------------------- statements
 
@@ -104,6 +113,8 @@ class Forward:
             before, self.copied = self.copied, self.copied or item.repeat is not None
             self.steps(copy.steps, inside, target)
             self.copied = before
+            if item.each and not self.sharing:
+                self.rename(copy.outputs, item)
         elif copy.scope.kind == "block":
             self.call(access(target, part_of(copy.scope.path, inside)), copy.inputs, copy.outputs, item)
             names = [str(r).replace(".", "_") for r in copy.scope.block.outputs] if copy.scope.block else []
@@ -139,6 +150,8 @@ class Forward:
             opening, closing = f"{around(name, self.rules.flatten)}({opening}", f"{closing})"
         parts = [opening, *listed(node.inputs), closing]
         self.lines.append(Line(node.outputs, parts, word=part_of(node.path, inside), names=named))
+        if node.op.hidden:
+            self.lines[-1].ports = ("values", "indices")
 
     def call(self, name: str, inputs: Sequence[Value], outputs: tuple[Value, ...], item: Item) -> None:
         parts: Parts = [f"{name}(", *listed(inputs), ")"]
@@ -178,10 +191,10 @@ class Forward:
 
     def rename(self, outputs: tuple[Value, ...], item: Item) -> None:
         """Let the values that leave a named group go by its name."""
-        if item.name:
+        if item.known_as:
             for line in reversed(self.lines):  # the maker is one of the last
                 if line.targets == outputs:
-                    line.name = line.name or item.name
+                    line.name = line.name or item.known_as
                     break
 
     def loop(self, step: Step, inside: str, target: str) -> Line | None:
@@ -218,7 +231,7 @@ class Forward:
         """The names of the modules that a copy runs in a row."""
         if copy.node:
             rule = self.rules.of(copy.node)
-            if not isinstance(rule, Module) or rule.before or rule.after:
+            if not isinstance(rule, Module) or rule.before or rule.after or len(copy.node.outputs) > 1:
                 return None
             return [part_of(copy.node.path, inside)]
         if copy.scope:
@@ -240,7 +253,7 @@ class Forward:
         inner, self.lines = fold(self.lines), outer
         made = {value for line in inner for value in line.targets}
         read = tuple(dict.fromkeys(v for line in inner for v in line.used() if v not in made))
-        outputs = copy.outputs
+        outputs = copy.node.outputs if copy.node else copy.outputs
         simple = len(inner) == 1 and inner[0].depth == 1 and inner[0].loop is None and inner[0].function is None
         if simple and re.fullmatch(r"self[\w.\[\]]*\(", str(inner[0].parts[0])):
             function = str(inner[0].parts[0])[:-1]

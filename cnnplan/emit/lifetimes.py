@@ -46,7 +46,8 @@ def _scope(scope: Scope, last: dict[Value, int], rules: Rules) -> int:
     if scope.kind in ("model", "block") and not is_chain(scope, rules):
         from cnnplan.emit.forward import Forward  # most networks are chains of modules
 
-        _variables(Forward([scope], rules, set()).statements(), {v: v.name for v in scope.inputs}, end, last)
+        forward = Forward([scope], rules, set())
+        _variables(forward.statements(), forward.given(forward.arguments()), end, last)
     return end
 
 

@@ -180,7 +180,7 @@ def render(
 def assigned(lines: Sequence[Line], given: Mapping[Value, str]) -> Iterator[tuple[Line, list[str]]]:
     """The variables that each line assigns, as `render` names them."""
     last = {value: index for index, line in enumerate(lines) for value in line.used()}
-    holder: dict[str, Any] = {}
+    holder: dict[str, Any] = {name: value for value, name in given.items()}
     taken = set(given.values())
     for index, line in enumerate(lines):
         targets = [_variable(v, line, i, index, last, holder, taken) for i, v in enumerate(line.targets)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnplan.emit.calls import helper_classes, helper_text
+from cnnplan.emit.calls import class_name, helper_classes, helper_text
 from cnnplan.emit.classes import Constructor
 from cnnplan.emit.draft import Draft, signature_of
 from cnnplan.emit.forward import Forward
@@ -49,7 +49,8 @@ class _Emitter:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.rules = Rules(graph)
-        self.names = ClassNames(helper_classes())
+        foreign = {class_name(getattr(self.rules.of(node), "target", "")) for node in graph.nodes}
+        self.names = ClassNames(helper_classes() | foreign)
         self.classes: dict[str, tuple[Draft, int]] = {}
         self.drafts: list[Draft] = []
         self.checkpoints = False

@@ -85,6 +85,8 @@ def copies_end(
 
 def _is_link(copy: Copy, current: Value, end: Value, rules: Rules, copied: bool, numbered: bool) -> bool:
     if copy.node:
+        if len(copy.node.outputs) > 1:
+            return False
         rule = rules.of(copy.node)
         # beside copies that are numbered, there is no place for a module that pads or flattens
         return isinstance(rule, Module) and not (numbered and (rule.before or rule.after))

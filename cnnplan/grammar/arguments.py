@@ -40,9 +40,9 @@ def _check(reading: Reading, item: Item, op: type[Op]) -> None:
     nodes = {name: (key, given.node) for name, (key, given) in item.arguments.items()}
     known = {name: given.constant for name, (_, given) in item.arguments.items() if not given.dynamic}
     unknown = item.arguments.keys() - known.keys()
-    if op.refers and "like" in unknown:
-        message, help = "`like` names a value of the network", "references are names, not expressions"
-        reading.report.add("S016", message, nodes["like"][1], help=help)
+    if op.refers in unknown:
+        message, help = f"`{op.refers}` names a value of the network", "references are names, not expressions"
+        reading.report.add("S016", message, nodes[op.refers][1], help=help)
         good = False
     elif unknown or item.unsure:
         if item.unsure:  # an argument that is not understood may be one that seems to be missing

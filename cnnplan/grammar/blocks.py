@@ -27,7 +27,7 @@ def block_name(reading: Reading, key: Scalar) -> bool:
     if key.spoiled:
         return False
     why = names.problem(name)
-    part = name in names.MERGES or name in (*names.MODIFIERS, "each", "layers", "share")
+    part = name in names.MERGES or name in (*names.MODIFIERS, "layers", "share")
     if part and not why:
         why = f"`{name}` is part of the language"
     if why:

@@ -8,7 +8,7 @@ from cnnplan import jargon, names
 from cnnplan.blocks import builtin_names, load_builtin
 from cnnplan.diagnostics import Related, nearest, some, suggest
 from cnnplan.grammar.arguments import fields, read_arguments
-from cnnplan.grammar.modifiers import read_modifiers
+from cnnplan.grammar.modifiers import read_modifiers, sliced
 from cnnplan.limits import MAX_LAYERS
 from cnnplan.ops import registry
 from cnnplan.source import Mapping, Scalar, Sequence
@@ -37,20 +37,20 @@ def read_items(
     items = tuple(_item(reading, child) for child in found)
     seen: dict[str, Item] = {}
     for item in items:
-        if item.name is None:
+        if item.known_as is None:
             continue
-        if item.name in reading.input_names:
-            reading.report.add("S016", f"'{item.name}' already names an input", item.name_node)
-        elif item.name in seen:
-            first = seen[item.name].name_node
+        if item.known_as in reading.input_names:
+            reading.report.add("S016", f"'{item.known_as}' already names an input", item.name_node)
+        elif item.known_as in seen:
+            first = seen[item.known_as].name_node
             assert first is not None
             reading.report.add(
                 "S016",
-                f"name '{item.name}' is given twice in one list",
+                f"name '{item.known_as}' is given twice in one list",
                 item.name_node,
-                related=[Related(f"'{item.name}' is first given here", first.start)],
+                related=[Related(f"'{item.known_as}' is first given here", first.start)],
             )
-        seen.setdefault(item.name, item)
+        seen.setdefault(item.known_as, item)
     return items
 
 
@@ -83,7 +83,7 @@ def _resolve(reading: Reading, key: Scalar) -> Item:
         reading.builtin_nodes.setdefault(word, load_builtin(word).node)
     elif word in ("layers", "share"):
         reading.report.add("Y912", f"`{word}` needs a value", key)
-    elif word in (*names.MODIFIERS, "each"):
+    elif word in names.MODIFIERS:
         reading.report.add("Y917", f"`{word}` is a modifier; it stands beside an operation, in one item", key)
     else:
         known = [*reading.block_nodes, *registry.names(), *builtin_names()]
@@ -148,7 +148,7 @@ def _mapped(reading: Reading, node: Mapping) -> Item:
         item = _read(reading, key, value)
         _strange_keys(reading, strange, item)
     read_modifiers(reading, item, modifiers)
-    return item
+    return sliced(item) if item.each else item
 
 
 def _indented(
@@ -174,8 +174,6 @@ def _strange_keys(reading: Reading, strange: list[tuple[Scalar, Node]], item: It
     for key, _ in strange:
         if item and key.value in fields(reading, item):
             help = f"arguments of '{item.word}' stand below it: `{item.word}: {{{key.text}: …}}`"
-        elif key.value == "each":
-            help = ""
         else:
             help = suggest(key.text, names.MODIFIERS)
         reading.report.add("Y901", f"an item has no key '{key.text:.60}'", key, help=help)

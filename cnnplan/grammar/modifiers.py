@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from cnnplan import names
 from cnnplan.arguments import meant_as_expression
 from cnnplan.source import Mapping, Scalar, Sequence, describe
+from cnnplan.spec import Item, Reference
 
 if TYPE_CHECKING:
     from cnnplan.grammar.reading import Reading
     from cnnplan.source import Node
-    from cnnplan.spec import Given, Item
+    from cnnplan.spec import Given
 
 
 def read_modifiers(reading: Reading, item: Item, found: dict[str, tuple[Scalar, Node]]) -> None:
@@ -78,6 +79,42 @@ def _checkpoint(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
     item.checkpoint = bool(_switch(reading, item, key, node))
 
 
+def _each(reading: Reading, item: Item, key: Scalar, node: Node) -> None:
+    if isinstance(node, Scalar) and type(node.value) is int:
+        item.each = (key, node.value)
+        return
+    help = "0 = channels, 1 = the axis behind them, -1 = the last one"
+    reading.report.add("Y911", f"`each` is the number of an axis of the sample, not {node.kind}", node, help=help)
+    item.kind = "broken"
+
+
+def sliced(item: Item) -> Item:
+    """An item with `each`: a group that folds the axis, runs the item, and puts the axis back."""
+    from cnnplan.ops.slices import Each, EachEnd  # few specs have any
+
+    assert item.each
+    key, axis = item.each
+    group = Item("group" if item.kind != "broken" else "broken", item.word, item.key)
+    group.label, group.name_node = item.name, item.name_node
+    group.each, item.each = item.each, None
+    for modifier in ("sources", "listed", "condition", "repeat", "counter", "checkpoint"):
+        setattr(group, modifier, getattr(item, modifier))
+    group.trainable = item.trainable
+    if item.listed and len(item.sources) > 1:  # the branches of a merge take one each
+        item.sources = tuple(Reference("previous", str(i), r.node) for i, r in enumerate(item.sources))
+    else:
+        item.sources, item.listed = (), False
+    item.condition = item.repeat = None
+    item.counter, item.checkpoint = "index", False
+    ends = []
+    for end in (Each, EachEnd):
+        found = Item("op", end.kind, key)
+        found.op, found.fixed = end, end(axis=axis)
+        ends.append(found)
+    group.items = (ends[0], item, ends[1])
+    return group
+
+
 def read_condition(reading: Reading, node: Node) -> Given | None:
     """An `if`; None, and a finding, where it is not one."""
     given = reading.given(node)
@@ -117,4 +154,5 @@ _READ = {
     "repeat": _repeat,
     "trainable": _trainable,
     "checkpoint": _checkpoint,
+    "each": _each,
 }

@@ -7,7 +7,7 @@ class LayerScale(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], init: float = 1e-6) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full(shape, init))
+        self.weight = nn.Parameter(torch.full(shape, float(init)))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weight

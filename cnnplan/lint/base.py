@@ -84,11 +84,19 @@ def at(
 
 
 class Rule:
-    """A rule. Its code and name are those of `codes.CODES`."""
+    """A rule. Its code and name are those of `codes.CODES`.
+
+    A rule of another package says `name`, `severity` and whether it is on by `default` itself, and may have an
+    `url` of its own.
+    """
 
     code: ClassVar[str]
     bad: ClassVar[str]
     good: ClassVar[str]
+    name: ClassVar[str] = ""
+    severity: ClassVar[str] = "warning"
+    default: ClassVar[bool] = True
+    url: ClassVar[str] = ""
 
     def check(self, net: Net) -> Iterator[Finding]:
         """What is wrong with the network."""

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cnnplan import plugins
 from cnnplan.codes import CODES, ERROR, INFO, SEVERITIES
 from cnnplan.diagnostics import Fix, Related, Report, TooManyFindings, some
 from cnnplan.lint.base import Rule
@@ -27,13 +28,16 @@ ALL = Selection()
 @cache
 def rule(code: str) -> type[Rule]:
     """The rule of a code."""
+    if code in plugins.rules():
+        return plugins.rules()[code]
     module = import_module(f"cnnplan.lint.rules.{CODES[code].module}")
     (found,) = (v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Rule) and "code" in vars(v))
     return found
 
 
 def rules() -> tuple[type[Rule], ...]:
-    """All rules, in the order of the catalogue."""
+    """All rules, in the order of the catalogue; those of other packages last."""
+    plugins.rules()
     return tuple(map(rule, CODES))
 
 

@@ -113,6 +113,8 @@ def lines(graph: Graph) -> dict[Value, Lines]:
     known: dict[Any, tuple[Window, ...]] = {}
     for node in graph.nodes:
         if len(node.inputs) > 1:
+            if node.op.group != "merge":
+                continue
             merged = _merged(node, [(v, found[v]) for v in node.inputs if v in found])
             if merged:
                 found[node.outputs[0]] = merged
@@ -128,7 +130,8 @@ def lines(graph: Graph) -> dict[Value, Lines]:
             windows = known.get(key)
             if windows is None:
                 windows = known[key] = node.op.reads(0, port, *node.shapes)[1:]
-            leaving = _behind(entering, windows)
+            ways = node.op.ways(0, port, *node.shapes)
+            leaving = _around(entering, ways) if ways else _behind(entering, windows)
             if leaving:
                 found[value] = leaving
     return found
@@ -153,6 +156,17 @@ def _behind(entering: Lines, windows: Sequence[Window]) -> Lines | None:
     if len(leaving) > len(axes) or not any(leaving):
         return None
     return Lines(source, along[: len(leaving)], tuple(leaving), several)
+
+
+def _around(entering: Lines, ways: Sequence[Sequence[Window]]) -> Lines | None:
+    """Behind an operation that reads several windows together: the hull of its ways."""
+    found = [_behind(entering, way[1:]) for way in ways]
+    first = found[0]
+    if first is None:
+        return None
+    along = zip(*(one.axes for one in found if one), strict=True)
+    hulls = tuple(_hull([line for line in lines if line]) if all(lines) else None for lines in along)
+    return first._replace(axes=hulls)
 
 
 def _permuted(entering: Lines, windows: Sequence[Window]) -> Lines | None:

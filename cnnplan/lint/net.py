@@ -21,9 +21,19 @@ WEIGHTED = ("convolution", "dense")
 """The groups of operations whose output is a weighted sum of their input."""
 
 PASSING = frozenset(
-    ("identity", "dropout", "dropout2d", "alpha_dropout", "stochastic_depth", "flatten", "reshape", "permute")
+    (
+        *("identity", "dropout", "dropout2d", "alpha_dropout", "stochastic_depth", "gaussian_noise"),
+        *("flatten", "reshape", "permute"),
+    )
 )
 """Operations that hand on their input's numbers, in evaluation, whatever their order."""
+
+
+SLIDING = (
+    *("conv", "depthwise_conv", "maxpool", "avgpool", "lppool"),
+    *("mixed_pool", "stochastic_pool", "softmax_pool"),
+)
+"""Operations whose windows slide."""
 
 
 class Net:
@@ -132,7 +142,7 @@ class Net:
     @staticmethod
     def is_weighted(node: Node) -> bool:
         """Whether it is a convolution or a dense layer."""
-        return node.op.group in WEIGHTED
+        return node.op.group in WEIGHTED and node.op.kind != "embedding"
 
     @staticmethod
     def is_depthwise(node: Node) -> bool:
@@ -144,7 +154,7 @@ class Net:
     def slides(self) -> dict[Node, tuple[Sliding, ...]]:
         """Convolutions and pools with their windows, one for each spatial axis."""
         found = {}
-        for node in self.of("conv", "depthwise_conv", "maxpool", "avgpool", "lppool"):
+        for node in self.of(*SLIDING):
             op: Any = node.op
             x = node.shapes[0]
             found[node] = (op.conv(x) if op.kind == "depthwise_conv" else op).sliding(x)

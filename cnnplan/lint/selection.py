@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from cnnplan import plugins
 from cnnplan.codes import CODES
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Selection(NamedTuple):
 
 @lru_cache
 def _wanted(*choices: Choice) -> frozenset[str]:
+    plugins.rules()
     found = set()
     for code, kind in CODES.items():
         wanted = kind.default
@@ -80,6 +82,7 @@ def unknown(codes: Iterable[str]) -> str | None:
 def _unknown(code: str) -> str | None:
     from cnnplan.diagnostics import nearest
 
+    plugins.rules()
     if code and any(known.startswith(code) for known in CODES):
         return None
     names = {kind.name: known for known, kind in CODES.items()}

@@ -111,8 +111,12 @@ class Op(BaseModel):
     formulas: ClassVar[dict[str, str]] = {}
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
     """The fewest and the most values it takes; None = any number."""
-    refers: ClassVar[bool] = False
-    """Whether it has an argument `like`: a value whose size it takes, behind its input."""
+    refers: ClassVar[str] = ""
+    """Its argument that names another value: `like`, whose size it takes, or `of`, the pool that it undoes."""
+    hidden: ClassVar[int] = 0
+    """How many of its last outputs nothing but the operation that asks for them can take."""
+    folds_axis: ClassVar[int] = 0
+    """1 = it folds an axis of the sample into the batch; -1 = it puts one back."""
     inline: ClassVar[bool] = False
     """Whether torch runs it as an expression alone, never as a module."""
     own_channels: ClassVar[bool] = False
@@ -131,13 +135,16 @@ class Op(BaseModel):
     """Whether its weights and bias can take in such a factor and offset behind it."""
     repacks: ClassVar[str] = ""
     """Whether it copies an input that is not row-major, and keeps the copy: "always", "cuda" where one with the
-    channels last is kept as it is on a CPU, or never."""
+    channels last is kept as it is on a CPU, "last" where one is kept only if its positions are rows of a matrix, or never."""
     layout: ClassVar[str] = ""
     """The order of its output's axes in memory: "same" as its input's, "format" = channels last where all its
-    inputs' are, "last" = channels last, or row-major."""
+    inputs' are, "last" = channels last, "regions" = the second axis outermost, or row-major."""
+    detached: ClassVar[frozenset[int]] = frozenset()
+    """The inputs to which no gradient passes."""
     autocast: ClassVar[Mapping[str, str]] = {}
     """Under torch.autocast, by device: "low" and "float32" cast its inputs, "volumes" to float32 those with
-    three spatial axes, "widest" all to the widest of them; "result" makes its output float32 alone."""
+    three spatial axes, "widest" all to the widest of them, "inside" to float32 whose output is as wide as the
+    first of them; "result" makes its output float32 alone."""
 
     def output(self, *xs: Shape) -> Shape:
         """The output's shape.
@@ -150,6 +157,10 @@ class Op(BaseModel):
     def outputs(self, *xs: Shape) -> tuple[Shape, ...]:
         """The shapes of all outputs; most operations have one."""
         return (self.output(*xs),)
+
+    def dtype_of(self, port: int, first: str) -> str:
+        """The dtype of an output, from that of the first input."""
+        return self.gives or first
 
     def parameters(self, *xs: Shape) -> dict[str, tuple[int, ...]]:
         """The learned tensors by name, as PyTorch names and shapes them."""
@@ -179,13 +190,26 @@ class Op(BaseModel):
         """What output `port` reads of input `index`: channels first, then along each spatial axis."""
         return (self.channels(*xs), *self.windows(*xs))
 
+    def ways(self, index: int, port: int, *xs: Shape) -> tuple[tuple[Window, ...], ...]:
+        """Where one `reads` is only around several: those, whose union is read, for all channels together."""
+        return ()
+
     def bounds(self, *xs: Shape) -> str:
         """Where `reads` is only a bound of what is read, because axes are mixed.
 
         "": nowhere; "parts": where less than all channels are asked for; "channels": in the channels
-        that are read; "all": wherever less than the whole output is asked for.
+        that are read; "all": wherever less than the whole output is asked for; "always": everywhere, for
+        what is read depends on the data.
         """
         return ""
+
+    def uniform(self, *xs: Shape) -> bool:
+        """Whether it does the same at every position."""
+        return True
+
+    def keeps_order(self) -> bool:
+        """Whether what it reads of a whole axis is a statistic of it beside each unit's own value."""
+        return self.group == "normalization"
 
     def interpolates(self) -> bool:
         """Whether torch may weigh units that are not read with 0, or with nearly 0."""
@@ -318,6 +342,22 @@ def per_axis(kind: str, name: str, value: PerAxis, x: Shape) -> tuple[int, ...]:
             help=f"give one number, or {x.rank}" if x.rank > 1 else "give one number",
         )
     return value
+
+
+def axis_of(kind: str, axis: int, x: Shape) -> int:
+    """The axis counted from 0.
+
+    Raises:
+        ShapeError: the sample has no such axis.
+    """
+    if not -len(x) <= axis < len(x):
+        raise ShapeError(
+            "S012",
+            f"'{kind}' has axis {axis}, but its input {x} has {axes(len(x))}",
+            argument="axis",
+            help=f"use 0 (channels) to {len(x) - 1}" if len(x) > 1 else "its only axis is 0",
+        )
+    return axis % len(x)
 
 
 def require_one(op: Op, *names: str) -> None:

@@ -26,7 +26,7 @@ class Crop(Op):
     inline: ClassVar[bool] = True
     formulas: ClassVar[dict[str, str]] = {"output": "size, or the size of `like`; starts at (input - output) // 2"}
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "int64")
-    refers: ClassVar[bool] = True
+    refers: ClassVar[str] = "like"
 
     size: Spatial | None = Field(None, description="spatial size of the output")
     like: Reference | None = Field(None, description="a value whose spatial size is taken")

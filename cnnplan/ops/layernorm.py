@@ -63,6 +63,9 @@ class LayerNorm(Op):
     def terms(self, *xs: Shape) -> dict[str, int | tuple[int, ...]]:
         return {"normalized": self.normalized(xs[0])}
 
+    def uniform(self, *xs: Shape) -> bool:
+        return not (self.axis == "all" and self.elementwise_affine)
+
     def saved(self, *xs: Shape) -> Saved:
         (x,) = xs
         rows = 1 if self.over_all(x) else x.numel // x.channels

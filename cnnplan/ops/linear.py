@@ -38,7 +38,7 @@ class Linear(Op):
         if x.rank:
             raise ShapeError(
                 "S003",
-                f"'linear' takes a vector, but its input is a map of {x}",
+                f"'{self.kind}' takes a vector, but its input is a map of {x}",
                 help=f"put `- flatten` before it ({x.numel:,} features), or `- global_avgpool` ({x.channels:,})",
                 assume=Shape((self.out_features,)),
             )

@@ -6,10 +6,9 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Inline, Op, Shape, axes, check_elements
+from cnnplan.ops.base import Argument, Inline, Op, Shape, axes, axis_of, check_elements
 from cnnplan.ops.fields import Integer
 from cnnplan.ops.needs import NOTHING, Kept, Needs, Saved, Scratch
-from cnnplan.ops.softmaxes import axis_of
 from cnnplan.ops.window import FIRST, POINTWISE, Window, shifted
 
 
@@ -158,9 +157,13 @@ class Concat(Merge):
 
     axis: Integer = Field(0, description="axis of the sample; 0 = channels")
 
+    def along(self, *xs: Shape) -> int:
+        """The axis, from 0 = channels."""
+        return axis_of(self.kind, self.axis, xs[0])
+
     def output(self, *xs: Shape) -> Shape:
         first = xs[0]
-        axis = axis_of(self.kind, self.axis, first)
+        axis = self.along(*xs)
         joined = sum(x[axis] for x in xs if len(x) == len(first))
         shape = Shape((*first[:axis], joined, *first[axis + 1 :]))
         for index, x in enumerate(xs[1:], start=1):
@@ -185,7 +188,7 @@ class Concat(Merge):
         return (POINTWISE,) * self.output(*xs).rank
 
     def reads(self, index: int, port: int, *xs: Shape) -> tuple[Window, ...]:
-        axis = axis_of(self.kind, self.axis, xs[0])
+        axis = self.along(*xs)
         start = self.offsets(*xs)[index]
         return tuple(shifted(-start) if i == axis else POINTWISE for i in range(len(xs[0])))
 
@@ -194,14 +197,14 @@ class Concat(Merge):
 
     def offsets(self, *xs: Shape) -> tuple[int, ...]:
         """Where each input starts along the joined axis."""
-        axis = axis_of(self.kind, self.axis, xs[0])
+        axis = self.along(*xs)
         starts = [0]
         for x in xs[:-1]:
             starts.append(starts[-1] + x[axis])
         return tuple(starts)
 
     def torch(self, *xs: Shape) -> Inline:
-        return Inline("torch.cat([{all}], {dim})", (Argument("dim", axis_of(self.kind, self.axis, xs[0]) + 1),))
+        return Inline("torch.cat([{all}], {dim})", (Argument("dim", self.along(*xs) + 1),))
 
 
 def define(kind: str) -> type[Op]:

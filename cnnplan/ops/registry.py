@@ -9,10 +9,20 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
+from cnnplan import plugins
 from cnnplan.ops.base import Op
 
-FAMILIES = ("activations", "dropouts", "global_pools", "merges", "softmaxes", "adaptive_pools")
-_NOT_OPS = frozenset({"base", "fields", "needs", "registry", "sliding", "strides", "window", *FAMILIES})
+FAMILIES = (
+    "activations",
+    "dropouts",
+    "global_pools",
+    "merges",
+    "softmaxes",
+    "adaptive_pools",
+    "window_pools",
+    "recurrent",
+)
+_NOT_OPS = frozenset({"base", "fields", "needs", "registry", "slices", "sliding", "strides", "window", *FAMILIES})
 
 
 @cache
@@ -28,7 +38,11 @@ def _family(module: ModuleType, name: str) -> type[Op]:
 
 @cache
 def find(name: str) -> type[Op] | None:
-    """The operation of this name, or None."""
+    """The operation of this name, or None. Those of other packages come behind cnnplan's own.
+
+    Raises:
+        UsageError: another package's operation cannot be imported.
+    """
     if name in _files():
         module = import_module(f"cnnplan.ops.{name}")
         for value in vars(module).values():
@@ -38,11 +52,17 @@ def find(name: str) -> type[Op] | None:
         module = import_module(f"cnnplan.ops.{family}")
         if name in module.OPS:
             return _family(module, name)
-    return None
+    return plugins.operation(name)
 
 
 @cache
 def names() -> tuple[str, ...]:
     """The names of all operations. Imports the families, but not the files of single operations."""
+    return tuple(sorted({*own(), *plugins.installed(plugins.OPS)}))
+
+
+@cache
+def own() -> frozenset[str]:
+    """The names of cnnplan's own operations."""
     in_families = (name for family in FAMILIES for name in import_module(f"cnnplan.ops.{family}").OPS)
-    return tuple(sorted({*_files(), *in_families}))
+    return frozenset({*_files(), *in_families})

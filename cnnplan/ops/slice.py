@@ -5,9 +5,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Inline, Op, Shape
+from cnnplan.ops.base import Argument, Inline, Op, Shape, axis_of
 from cnnplan.ops.fields import Integer
-from cnnplan.ops.softmaxes import axis_of
 from cnnplan.ops.window import POINTWISE, Window, shifted
 
 

@@ -5,8 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Module, Op, Shape, axes
+from cnnplan.ops.base import Argument, Module, Op, Shape, axis_of
 from cnnplan.ops.fields import Integer
 from cnnplan.ops.needs import OUTPUT, Saved
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
@@ -17,6 +16,9 @@ class _Softmax(Op):
     target: ClassVar[str]
 
     axis: Integer = Field(0, description="axis of the sample that sums to 1; 0 = channels")
+
+    def keeps_order(self) -> bool:
+        return True
 
     def output(self, *xs: Shape) -> Shape:
         axis_of(self.kind, self.axis, xs[0])
@@ -71,22 +73,6 @@ class LogSoftmax(_Softmax):
 
     def flops(self, *xs: Shape) -> int:
         return 5 * xs[0].numel
-
-
-def axis_of(kind: str, axis: int, x: Shape) -> int:
-    """The axis counted from 0.
-
-    Raises:
-        ShapeError: the sample has no such axis.
-    """
-    if not -len(x) <= axis < len(x):
-        raise ShapeError(
-            "S012",
-            f"'{kind}' has axis {axis}, but its input {x} has {axes(len(x))}",
-            argument="axis",
-            help=f"use 0 (channels) to {len(x) - 1}" if len(x) > 1 else "its only axis is 0",
-        )
-    return axis % len(x)
 
 
 OPS = {op.kind: op for op in (Softmax, LogSoftmax)}

@@ -5,9 +5,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from cnnplan.errors import ShapeError
-from cnnplan.ops.base import Argument, Inline, Op, Shape
+from cnnplan.ops.base import Argument, Inline, Op, Shape, axis_of
 from cnnplan.ops.fields import Integer, integer, refuse
-from cnnplan.ops.softmaxes import axis_of
 from cnnplan.ops.window import POINTWISE, Window, shifted
 
 MAX_SECTIONS = 1024

@@ -64,7 +64,7 @@ class Upsample(Op):
         "flops": "prod(output) * 3 (linear), 7 (bilinear), 15 (trilinear) or 31 (bicubic); 0 for nearest",
     }
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "float32"}
-    refers: ClassVar[bool] = True
+    refers: ClassVar[str] = "like"
 
     scale_factor: Factor | None = Field(None, description="output size / input size")
     size: Spatial | None = Field(None, description="spatial size of the output")

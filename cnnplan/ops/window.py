@@ -15,6 +15,9 @@ from functools import lru_cache
 from math import ceil, floor, gcd
 from typing import Any, NamedTuple
 
+MAX_EDGES = 1 << 20
+"""Windows of more taps are not counted tap by tap."""
+
 MAX_LISTED = 4_096
 """Longer periods are not listed phase by phase, but asked for one by one."""
 
@@ -56,7 +59,9 @@ class Window(NamedTuple):
         beyond: what is read beyond the ends of the input: "" = nothing of it, or its own units, by
             the padding modes "reflect", "replicate" and "circular".
 
-    `WHOLE` stands for an axis that is read from end to end by every unit.
+    `WHOLE` stands for an axis that is read from end to end by every unit, `PAST` for one that is read from its
+    first unit to that of the same number, `FUTURE` from there to its last, `around(n)` for one that units are
+    added to: each of them reads it from end to end, the others nothing.
     """
 
     advance: int
@@ -67,7 +72,9 @@ class Window(NamedTuple):
     def reads(self, unit: int, size: int) -> Collection[int]:
         """The inputs that `unit` reads, padding left out, where the input has `size` units."""
         if not self.phases:
-            return range(size)
+            if self.beyond:
+                return range(0 if self.advance <= unit < self.advance + size else size)
+            return range(unit if self.advance < 0 else 0, min(unit + 1, size) if self.advance > 0 else size)
         period, phase = divmod(unit, len(self.phases))
         taps = self.phases[phase]
         start, step = taps.start + self.advance * period, taps.step
@@ -87,7 +94,12 @@ class Window(NamedTuple):
         """
         whole = (1 << size) - 1
         if not self.phases:
-            return whole if out else 0
+            seen = whole if out else 0
+            if self.beyond:
+                return whole if out & ~(whole << self.advance) else 0
+            if self.advance > 0:
+                seen &= (1 << out.bit_length()) - 1
+            return seen & -(out & -out) if self.advance < 0 else seen
         period = len(self.phases)
         if period > MAX_LISTED:
             found = 0
@@ -115,6 +127,31 @@ class Window(NamedTuple):
             for index in _bits(found >> (shift + size)):
                 inside |= 1 << folded(index + size, size, self.beyond)
         return inside
+
+    def edges(self, out: int, size: int) -> int | None:
+        """How often all of `out` units together read one of `size` inputs, padding left out; None of long periods."""
+        if self == WHOLE:
+            return out * size
+        if not self.phases:
+            least = min(out, size)
+            return least * (least + 1) // 2 + (out - least) * size
+        period = len(self.phases)
+        if period > MAX_LISTED or sum(map(len, self.phases)) > MAX_EDGES:
+            return None
+        total = 0
+        for phase, taps in enumerate(self.phases):
+            count = (out - phase + period - 1) // period
+            if self.beyond:
+                total += count * len(taps)
+                continue
+            for tap in taps:
+                if self.advance:
+                    first = max(0, -(tap // self.advance))
+                    last = min(count - 1, (size - 1 - tap) // self.advance)
+                    total += max(0, last - first + 1)
+                else:
+                    total += count * (0 <= tap < size)
+        return total
 
 
 def _between(taps: range, start: int, stop: int) -> range:
@@ -155,8 +192,15 @@ def folded(index: int, size: int, beyond: str) -> int:
 
 POINTWISE = Window(1, (range(1),))
 WHOLE = Window(0, ())
+PAST = Window(1, ())
+FUTURE = Window(-1, ())
 FIRST = Window(0, (range(1),))
 """A unit that is broadcast."""
+
+
+def around(before: int) -> Window:
+    """The units added before the first, of which there are so many, and behind the last read every unit."""
+    return Window(before, (), None, "mean")
 
 
 def shifted(by: int, beyond: str = "") -> Window:

@@ -62,6 +62,23 @@ def _coverage(row: Row, plan: Plan) -> str:
     return axes([s if s is None else f"{100 * s:.0f} %" for s in shares]) if any(shares) else ""
 
 
+def _connections(row: Row, plan: Plan) -> str:
+    found = [plan.layers[node.index].connections for node in row.nodes]
+    return "?" if None in found else exact(sum(n or 0 for n in found))
+
+
+def _dense(row: Row, plan: Plan) -> str:
+    found = [plan.layers[node.index].dense_parameters for node in row.nodes]
+    return exact(sum(n or 0 for n in found))
+
+
+def _kept(row: Row) -> str:
+    from cnnplan.analyses.counts import kept
+
+    share = kept(row.nodes[-1]) if row.nodes and not row.opened else None
+    return "" if share is None or len({id(node.item) for node in row.nodes}) > 1 else f"{100 * float(share):.4g} %"
+
+
 def _bytes(n: int) -> str:
     return size(n) if n else ""
 
@@ -131,6 +148,9 @@ COLUMNS: dict[str, Column] = {
         lambda row, plan: _of_field(row, plan, lambda field: axes(field.start)),
         True,
     ),
+    "connections": Column("connections", "edges that end in its units, without weight sharing", _connections, True),
+    "dense_parameters": Column("dense", "parameters of a dense layer between the same units", _dense, True),
+    "kept": Column("kept", "share of its units that a pool keeps", lambda row, p: _kept(row), True),
     "effective": Column("effective", "estimate of the effective field's size, at initialization", _estimate, True),
     "coverage": Column("coverage", "share of the field that is read; below 100 % it has holes", _coverage, True),
     "bar": Column(

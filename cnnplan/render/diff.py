@@ -27,6 +27,7 @@ PARAMETERS, MACS = 14, 12
 
 TITLES = {
     "layers": "layers",
+    "weighted_layers": "with weights",
     "parameters": "parameters",
     "trainable_parameters": "trainable",
     "buffers": "buffers",

@@ -100,7 +100,7 @@ def _neighbours(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
     for value in node.outputs:
         for user in users.get(value, ()):
             port = f", output {node.outputs.index(value)}" if len(node.outputs) > 1 else ""
-            _entry(out, "to" if first else "", f"{user.name} {value.shape}{port} (line {user.line})", width)
+            _entry(out, "to" if first else "", f"{user.name} {value.size}{port} (line {user.line})", width)
             first = False
         if value in ends:
             _entry(out, "to" if first else "", f"output {ends[value]} {value.shape} of the network", width)
@@ -112,13 +112,13 @@ def _neighbours(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
 
 def _value(value: Value) -> str:
     origin = f"line {value.node.line}" if value.node else "input of the network"
-    return f"{value.name} {value.shape} ({origin})"
+    return f"{value.name} {value.size} ({origin})"
 
 
 def _numbers(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
     lines = list(explanation(layer))
     outputs = [line for line in lines if line.what == "output"]
-    shapes = ", ".join(map(str, layer.outputs))
+    shapes = ", ".join(value.size for value in layer.node.outputs)
     _entry(out, "output", shapes, width, "bold")
     if outputs[0].values:
         _entry(out, "", outputs[0].formula, width, "dim")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from cnnplan.render import shifts
 from cnnplan.render.json_memory import memory
 from cnnplan.version import __version__
 
@@ -55,6 +56,7 @@ def spec(
         out["outputs"] = {name: list(v.shape) for name, v in plan.graph.outputs.items()}
         out["totals"] = {
             "layers": len(plan.layers),
+            "weighted_layers": plan.weighted_layers,
             "parameters": plan.parameters,
             "trainable_parameters": plan.trainable_parameters,
             "buffers": plan.buffers,
@@ -67,6 +69,7 @@ def spec(
     out |= {
         "memory": memory(plan) if plan else None,
         "receptive_field": field(last, plan.reach) if plan and last else None,
+        "translation": shifts.as_list(plan) if plan else None,
     }
     out["layers"] = [layer(x) for x in plan.layers] if plan else None
     if plan and sight:
@@ -79,8 +82,8 @@ def unit(found: Sight, plan: Plan) -> dict[str, Any]:
     """What one unit sees of each input: first and last unit along each axis, and how many of them."""
     inputs = []
     for given, region, local in zip(plan.graph.inputs, found.regions, found.local, strict=True):
-        if region.boxes and given.shape.rank:
-            axes = range(given.shape.rank)
+        if region.boxes and region.shape.rank:
+            axes = range(region.shape.rank)
             seen: dict[str, Any] = {"input": given.name, "exact": region.exact}
             for key, part in (("sees", region), ("local", local)):
                 seen[key] = {
@@ -112,8 +115,18 @@ def layer(found: Layer) -> dict[str, Any]:
         "saved_bytes": found.saved_bytes,
         "receptive_field": field(found.node.output, found.reach),
     }
+    if found.connections is None:
+        out |= {"connections": None, "unknown": {"connections": "they depend on the data"}}
+    elif found.connections:
+        out["connections"] = found.connections
+    if found.dense_parameters is not None:
+        out["dense_parameters"] = found.dense_parameters
+    if found.kept is not None:
+        out["kept"] = float(found.kept)
     if len(node.outputs) > 1:
         out["outputs"] = [list(shape) for shape in found.outputs]
+    if node.output.slices > 1:
+        out["slices"] = node.output.slices
     if found.buffers:
         out["buffers"] = found.buffers
     if node.like:

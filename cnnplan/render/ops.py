@@ -36,7 +36,8 @@ def listing() -> dict[str, list[tuple[str, str, str]]]:
     for name in registry.names():
         op = registry.find(name)
         assert op is not None
-        found[op.group].append((name, ", ".join(op.model_fields), summary(op)))
+        group = op.group if op.group in found else "other"
+        found[group].append((name, ", ".join(op.model_fields), summary(op)))
     found["built-in blocks"] = []
     for name in builtin_names():
         params = [key for key, _, _ in block_params(name)]
@@ -63,7 +64,7 @@ def page(name: str) -> str:
     from cnnplan import names
     from cnnplan.diagnostics import nearest
 
-    if name in (*names.MODIFIERS, "layers", "share", "each"):
+    if name in (*names.MODIFIERS, "layers", "share"):
         raise UsageError(f"`{name}` is a word of the language, no operation: docs/language.md explains it")
     match = nearest(name, [*registry.names(), *builtin_names()])
     help = f"did you mean '{match}'?" if match else "`cnnplan ops` lists them"
@@ -123,6 +124,8 @@ def _usage(name: str, op: type[Op]) -> Iterator[str]:
             shown = [*required, *[k for k in op.model_fields if k not in required and k in _EXAMPLES]][:3]
             shown = shown or list(op.model_fields)[:1]
             lines.append(f"- {name}: {{{', '.join(f'{k}: {_example(op, k)}' for k in shown)}}}")
+    if name in _FROM:
+        lines = [part for line in lines for part in (line + ":" * (line == f"- {name}"), f"  from: {_FROM[name]}")]
     yield "```yaml"
     yield from lines
     yield "```"
@@ -132,17 +135,29 @@ def _usage(name: str, op: type[Op]) -> Iterator[str]:
 _USAGE = {
     "upsample": ("2", "{scale_factor: 2, mode: bilinear}", "{like: a}"),
     "crop": ("5", "{like: a}"),
-    "pad": ("1", "{padding: [[1, 2], [0, 1]], mode: reflect}"),
+    "max_unpool": ("pool1",),
+    "pad": ("1", "{padding: [[1, 2], [0, 1]], mode: reflect}", "{padding: 2, mode: mean}"),
     "slice": ("{start: 0, stop: 8}", "{axis: 1, start: -2}"),
+    "spatial_pyramid_pool": ("[1, 2, 4]", "{levels: [1, 2, [4, 3]], mode: avg}"),
 }
 """Where not every argument goes with every other."""
+
+_FROM = {
+    "roi_align": "[features, boxes]",
+    "roi_pool": "[features, boxes]",
+    "spatial_transformer": "[a, theta]",
+}
+"""What is fed to operations of several values that are no merges."""
 
 _EXAMPLES: dict[str, str] = {
     "out_channels": "64",
     "kernel_size": "3",
     "stride": "2",
     "padding": "1",
+    "dilations": "[1, 2]",
     "out_features": "1000",
+    "num_embeddings": "10000",
+    "embedding_dim": "300",
     "num_groups": "32",
     "size": "5",
     "p": "0.1",
@@ -162,6 +177,13 @@ _EXAMPLES: dict[str, str] = {
     "num_parameters": "1",
     "init": "1e-6",
     "keepdim": "true",
+    "hidden_size": "128",
+    "last": "true",
+    "num_heads": "4",
+    "spatial_scale": "0.0625",
+    "sampling_ratio": "2",
+    "scale": "20",
+    "std": "0.1",
 }
 
 
@@ -179,6 +201,8 @@ def _default(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        value = list(value)
     return f"`{value}`"
 
 

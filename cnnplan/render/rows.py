@@ -124,7 +124,7 @@ class _Rows:
             name,
             times,
             _what(first),
-            ", ".join(str(v.shape) for v in outputs),
+            ", ".join(v.size for v in outputs),
             factor * sum(w.parameters for w in work),
             factor * sum(w.macs for w in work),
             factor * sum(w.flops for w in work),

@@ -33,6 +33,8 @@ GROUPS = {
 }
 """What the rules are about whose codes begin with a letter."""
 
+FOREIGN = "of other packages"
+
 FIXES = {
     None: ("no fix", "none"),
     "safe": ("safe fix", "safe: `cnnplan check --fix`"),
@@ -163,9 +165,9 @@ def document(found: Iterable[About]) -> str:
 
 def grouped(found: Iterable[About]) -> dict[str, list[About]]:
     """Rules by what they are about, in the order of the groups; groups without any are left out."""
-    groups: dict[str, list[About]] = {title: [] for title in GROUPS.values()}
+    groups: dict[str, list[About]] = {title: [] for title in (*GROUPS.values(), FOREIGN)}
     for rule in found:
-        groups[GROUPS[rule.code[0]]].append(rule)
+        groups[FOREIGN if CODES[rule.code].foreign else GROUPS[rule.code[0]]].append(rule)
     return {title: sorted(several, key=lambda rule: rule.code) for title, several in groups.items() if several}
 
 

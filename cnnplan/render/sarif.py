@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cnnplan.codes import CODES, ERROR, INFO, WARNING
+from cnnplan.diagnostics import url_of
 from cnnplan.lint.engine import rule
 from cnnplan.lint.fingerprints import fingerprints
 from cnnplan.relative import below
 from cnnplan.render.checked import said
-from cnnplan.version import HOME, RULES_URL, __version__
+from cnnplan.version import HOME, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def render(found: Sequence[Checked]) -> str:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    kind, url = CODES[code], f"{RULES_URL}/{code}.md"
+    kind, url = CODES[code], url_of(code)
     about = _documentation(code)
     paragraphs = [" ".join(p.split()) for p in about.split("\n\n") if not p.startswith("Source:")]
     full = " ".join(paragraphs)
@@ -75,11 +76,14 @@ def _rule(code: str) -> dict[str, Any]:
         "name": kind.name,
         "shortDescription": {"text": kind.meaning},
         "fullDescription": {"text": full if len(full) <= LONGEST else f"{full[: LONGEST - 1]}…"},
-        "help": {"text": f"{about}\n\n{url}", "markdown": f"{about}\n\n[{code} {kind.name}]({url})"},
-        "helpUri": url,
+        "help": {
+            "text": f"{about}\n\n{url}".strip(),
+            "markdown": f"{about}\n\n" + (f"[{code} {kind.name}]({url})" if url else f"{code} {kind.name}"),
+        },
+        **({"helpUri": url} if url else {}),
         "defaultConfiguration": {"level": LEVEL[kind.severity]},
         "properties": {
-            "tags": [TAGS[code[0]]],
+            "tags": ["plugin" if kind.foreign else TAGS[code[0]]],
             "precision": PRECISION[kind.severity],
             "problem.severity": PROBLEM[kind.severity],
         },

@@ -13,6 +13,7 @@ import inspect
 import json
 from typing import Any
 
+from cnnplan import plugins
 from cnnplan.blocks import builtin_names, load_builtin
 from cnnplan.codes import CODES
 from cnnplan.conditions import CPU, CUDA
@@ -180,6 +181,10 @@ def _item() -> Json:
                 "type": "boolean",
                 "default": False,
                 "description": "Recomputes activations in the backward pass instead of keeping them.",
+            },
+            "each": {
+                "type": "integer",
+                "description": "Runs the item on every slice along this axis of the sample, with the same parameters.",
             },
         },
     }
@@ -357,6 +362,7 @@ def _shared(param: str) -> str:
 
 def _complete(definitions: Json) -> None:
     """What Pydantic does not know of the settings: the codes, the devices, that outputs have losses."""
+    plugins.rules()
     beginnings = sorted({code[:length] for code in CODES for length in range(1, len(code) + 1)})
     definitions["code"] = {
         "type": "string",

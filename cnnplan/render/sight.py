@@ -25,10 +25,10 @@ def line(found: Sight, plan: Plan) -> str:
     seen = []
     for index, given in enumerate(plan.graph.inputs):
         region, local = found.regions[index], found.local[index]
-        if not given.shape.rank or not region.boxes:
+        if not region.shape.rank or not region.boxes:
             continue
         near = local if local.boxes else region
-        parts = ", ".join(f"{axis} {_dash(near.interval(i))}" for i, axis in enumerate(AXES[given.shape.rank]))
+        parts = ", ".join(f"{axis} {_dash(near.interval(i))}" for i, axis in enumerate(AXES[region.shape.rank]))
         wide = f", and more of it through {found.wide[0].name}" if near.boxes != region.boxes else ""
         seen.append(f"{parts} of {given.name} {given.shape}{wide}")
     return f"{found.value.name}[{_index(found)}] sees {'; '.join(seen) or 'nothing'}"
@@ -42,7 +42,7 @@ def lines(found: Sight, plan: Plan) -> Styled:
     shown = False
     for index, given in enumerate(plan.graph.inputs):
         region, local = found.regions[index], found.local[index]
-        if not given.shape.rank or not region.boxes:
+        if not region.shape.rank or not region.boxes:
             continue
         shown = True
         if local.boxes:
@@ -50,8 +50,12 @@ def lines(found: Sight, plan: Plan) -> Styled:
         if region.boxes != local.boxes:
             names = [node.name for node in found.wide]
             others = f" and {plural(len(names) - 1, 'other')}" if len(names) > 1 else ""
-            seen = "all of it" if region.positions == _positions(given) else "more of it"
-            out.add(f"{given.name} {given.shape}: {seen}, through {names[0]}{others}\n\n")
+            if region.positions == _positions(region):
+                out.add(f"{given.name} {given.shape}: all of it, through {names[0]}{others}\n\n")
+            elif local.boxes:
+                out.add(f"{given.name} {given.shape}: more of it, through {names[0]}{others}\n\n")
+            else:
+                _table(out, found, plan, index, region, f"through {names[0]}{others}")
         if given.shape.rank == 2 and (local if local.boxes else region).boxes:
             out.extend(_picture(given, local if local.boxes else region))
         if not region.exact:
@@ -65,27 +69,28 @@ def _table(out: Styled, found: Sight, plan: Plan, index: int, region: Region, ho
     given = plan.graph.inputs[index]
     fields = plan.reach.fields[found.value][index]
     rows: list[Sequence[str]] = [("", "first … last", "without clipping", "read", "of the axis")]
-    for axis, name in enumerate(AXES[given.shape.rank]):
+    for axis, name in enumerate(AXES[region.shape.rank]):
         spans = [a.span for a in fields.axes] if fields else []
         span = next(((s, found.unit[i]) for i, s in enumerate(spans) if s and s.axis == axis), None)
         free = _dots(span[0].at(span[1])) if span else ""
         count = region.count(axis)
-        rows.append((name, _dots(region.interval(axis)), free, f"{count:,}", percent(count, given.shape.spatial[axis])))
+        part = percent(count, region.shape.spatial[axis])
+        rows.append((name, _dots(region.interval(axis)), free, f"{count:,}", part))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     out.add(f"{given.name} {given.shape}{f', {how}' if how else ''}\n")
     for number, row in enumerate(rows):
         cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
         out.add(f"  {'   '.join(cells)}\n", "dim" if number == 0 else "")
-    whole = _positions(given)
+    whole = _positions(region)
     out.add(f"  {region.positions:,} of {plural(whole, 'position')}, {percent(region.positions, whole)}\n")
-    hulls = [region.interval(axis) for axis in range(given.shape.rank)]
+    hulls = [region.interval(axis) for axis in range(region.shape.rank)]
     if any(ends and region.count(axis) <= ends[1] - ends[0] for axis, ends in enumerate(hulls)):
         out.add("  with holes: some units between the first and the last are not read\n", "yellow")
     out.add("\n")
 
 
-def _positions(given: Value) -> int:
-    return given.shape.numel // given.shape.channels
+def _positions(region: Region) -> int:
+    return region.shape.numel // region.shape.channels
 
 
 def _index(found: Sight) -> str:

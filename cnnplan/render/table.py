@@ -9,6 +9,7 @@ from cnnplan.diagnostics import printable
 from cnnplan.render.columns import COLUMNS, DEFAULT, DROPPED
 from cnnplan.render.numbers import counted, plural, size
 from cnnplan.render.rows import rows
+from cnnplan.render.shifts import sentences
 from cnnplan.render.styled import Styled
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def totals(plan: Plan, width: int) -> Styled:
     frozen = plan.parameters - plan.trainable_parameters
     kept = f", {frozen:,} of them frozen" if frozen else ""
     lines = [
-        ("layers", len(plan.layers), ""),
+        ("layers", len(plan.layers), f"{plan.weighted_layers} with weights on the longest path"),
         ("parameters", plan.parameters, f"{size(4 * plan.parameters)} in float32{kept}"),
         ("buffers", plan.buffers, "running statistics and counters"),
         ("MACs", plan.macs, "multiply-accumulates of convolutions, matrix products"),
@@ -97,6 +98,11 @@ def totals(plan: Plan, width: int) -> Styled:
             out.add(f"{n:>{wide},}", "bold")
             room = width - wide - 14
             out.add(f"  {meaning if len(meaning) <= room else shorten(meaning, room, placeholder=' …')}\n", "dim")
+    for index, (n, meaning) in enumerate(sentences(plan)):
+        out.add(f"{'' if index else 'shifts':<10}  ")
+        out.add(f"{n:>{wide},}", "bold")
+        room = width - wide - 14
+        out.add(f"  {meaning if len(meaning) <= room else shorten(meaning, room, placeholder=' …')}\n", "dim")
     it, training, inference = plan.conditions, plan.training, plan.inference
     dtype = "" if it.dtype == "float32" else f", {it.dtype}"
     for word, n, meaning in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -25,8 +26,8 @@ def of_schema(schema: dict[str, Any]) -> str:
             alone = kinds == ["array"]
             inner = f" of {_plural(of_schema(item))}" if alone and item else ""
             words.append(f"list{inner}" if alone else "one for each axis" + (" or pairs" if deep else ""))
-        elif kind == "string" and schema.get("pattern") == "^(half|same)$":
-            words.append("half, same")
+        elif kind == "string" and (said := re.fullmatch(r"\^\(?([a-z|]+)\)?\$", schema.get("pattern", ""))):
+            words += said[1].split("|")
         elif kind == "string" and "pattern" in schema:
             words.append("a reference")
         else:

@@ -9,10 +9,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, Difference, counted, sizes
 from cnnplan.runtime.interpreter import Refused
+from cnnplan.runtime.products import TRACED, counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,19 +42,19 @@ class Measured(NamedTuple):
 def by_layer(interpreter: Interpreter, inputs: Sequence[Tensor]) -> tuple[list[Measured], list[Tensor], Refused | None]:
     """Every layer run by its own torch rule: shapes, and MACs by torch's counter."""
     layers: list[Measured] = []
-    counter = FlopCounterMode(display=False)
+    counts = counter()
     before = 0
 
     def watch(node: Node, values: Sequence[Tensor], outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         nonlocal before
-        total = counter.get_total_flops()
+        total = counts.get_total_flops()
         shapes = tuple(tuple(y.shape[1:]) for y in outputs)
         layers.append(Measured(node, shapes, (total - before) // (2 * len(inputs[0]))))
         before = total
         return outputs
 
     try:
-        with counter:
+        with counts:
             return layers, interpreter.run(inputs, watch), None
     except Refused as refused:
         return layers, [], refused
@@ -92,7 +92,7 @@ def torch_macs(plan: Plan, layers: Sequence[Measured]) -> Check:
     return Check("MACs", f"{plan.macs:,}", f"{total:,}", "torch's flop counter", verdict, differences)
 
 
-COUNTED = ("conv", "linear", "matmul", "addmm", "bmm")
+COUNTED = ("conv", "linear", "matmul", "addmm", "bmm", *(name.removeprefix("aten::") for name in TRACED))
 """What fvcore calls the operations that are MACs."""
 
 
@@ -150,5 +150,6 @@ def _count(model: nn.Module, inputs: Sequence[Tensor]) -> Mapping[str, Counter[s
         logging.getLogger("fvcore").setLevel(logging.ERROR)
         analysis = FlopCountAnalysis(model, tuple(x[:1] for x in inputs))
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        analysis.set_op_handle(**TRACED)
         counts: Mapping[str, Counter[str]] = analysis.by_module_and_operator()
     return counts

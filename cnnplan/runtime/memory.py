@@ -107,6 +107,10 @@ def peaks(plan: Plan, model: nn.Module, inputs: Sequence[Tensor]) -> list[Check]
     if any(isinstance(m, nn.ConvTranspose3d) for m in model.modules()) and torch.get_num_threads() == 1:
         why = "left out: on one thread, torch's 3-D transposed convolution gives a storage larger than its tensor"
         return [Check("peak", "", "", why, LEFT_OUT)]
+    regions = [m for m in model.modules() if type(m).__name__ in ("RoiAlign", "RoiPool")]
+    if any(not str(m.run.__module__).startswith("torchvision") for m in regions):
+        why = "left out: regions are planned with torchvision's kernels, and torchvision is not installed"
+        return [Check("peak", "", "", why, LEFT_OUT)]
     memory = planned(plan, inputs[0].shape[0])
     training, inference = step_and_inference(memory, model, list(inputs))
     checks = [_near("training peak", memory.training.peak, training)]

@@ -1,8 +1,9 @@
 """The receptive field, measured: where do NaNs in the input arrive?
 
 No weight can hide a NaN, so a unit whose value becomes NaN depends on the places that were NaN, and
-one that stays a number does not. For a sample of units of every layer the plan says which places
-those are; `probe` asks torch with three kinds of input:
+one that stays a number does not. Where tokens would be NaN, they are others, whose embedding is made NaN.
+For a sample of units of every layer the plan says which places those are; `probe` asks torch with three
+kinds of input:
 
     everything outside what a unit sees is NaN      the unit has to stay a number
     one place at an end of what it sees is NaN      the unit has to become NaN
@@ -119,10 +120,11 @@ def _samples(graph: Graph) -> Iterator[Sample]:
     """Of every value with spatial axes the middle unit, the first, the last and one at random."""
     chance = random.Random(0)  # noqa: S311 - a sample, the same in every run
     look = Look(graph)
-    inputs = [i for i, v in enumerate(graph.inputs) if v.shape.rank and v.dtype == "float32"]
+    other = all(getattr(node.op, "num_embeddings", 2) > 1 for node in graph.nodes)
+    inputs = [i for i, v in enumerate(graph.inputs) if (v.shape.rank if v.dtype == "float32" else other)]
     for node in graph.nodes:
         for port, value in enumerate(node.outputs):
-            if not value.shape.rank:
+            if not value.shape.rank or value.dtype != "float32":
                 continue
             sizes = value.shape.spatial
             units = [
@@ -213,6 +215,8 @@ def _ask(
         found: dict[int, Tensor] = {}
 
         def watch(node: Node, values: Sequence[Tensor], outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            if node.op.kind == "embedding":
+                outputs = (outputs[0].masked_fill(values[0].unsqueeze(1) == 1, torch.nan),)
             if node.op.interpolates():
                 outputs = tuple(_interpolated(interpreter.runners[node.index], values, y) for y in outputs)
             if local and _cuts(node):
@@ -221,18 +225,17 @@ def _ask(
                 for index in by_value.get(value, ()):
                     sample = samples[index]
                     at: tuple[slice | int, ...] = (slice(None), slice(None), *sample.unit)
-                    found[index] = outputs[port][at].isnan().any(1)  # noqa: B023
+                    tainted = outputs[port][at].isnan().any(1)
+                    found[index] = tainted.view(-1, value.slices).any(1)  # noqa: B023
             return outputs
 
         inputs = []
         for given, value in enumerate(graph.inputs):
-            x = torch.ones(len(several), *value.shape) if value.dtype == "float32" else None
-            if x is None:
-                inputs.append(torch.ones(len(several), *value.shape, dtype=torch.int64))
-                continue
+            number = value.dtype == "float32"
+            x = torch.ones(len(several), *value.shape) if number else torch.zeros(len(several), *value.shape).long()
             for row, one in enumerate(several):
                 if one.given == given:
-                    x[row].masked_fill_(one.mask, torch.nan)
+                    x[row].masked_fill_(one.mask, torch.nan if number else 1)
             inputs.append(x)
         interpreter.run(inputs, watch)
         for index, tainted in found.items():
@@ -266,7 +269,7 @@ def _expected(samples: Sequence[Sample], probes: Sequence[_Probe], local: bool) 
 def _cuts(node: Node) -> bool:
     """Whether the operation reads a whole axis of some input."""
     reads = (node.op.reads(index, 0, *node.shapes) for index in range(len(node.inputs)))
-    return any(is_wide(windows, v.shape) for windows, v in zip(reads, node.inputs, strict=True))
+    return any(is_wide(node, windows, v.shape) for windows, v in zip(reads, node.inputs, strict=True))
 
 
 def _interpolated(runner: torch.nn.Module, values: Sequence[Tensor], y: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Runner(nn.Module):
             return self.run(*xs)
         assert self.core is not None
         x = self.before(xs[0]) if self.before else xs[0]
-        x = self.core(x)
+        x = self.core(x, *xs[1:])
         return self.after(x) if self.after else x
 
 

@@ -7,6 +7,7 @@
     running     the emitted `forward`, the emitted file, gradients
     memory      what autograd keeps, and the peaks of a training step and of an inference
     fields      what units see, by `probe`
+    shifts      what shifts of the input do
 
 Each check names its oracle. What is known to be wrong with an oracle is worked round and said.
 """
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from cnnplan.errors import UsageError
-from cnnplan.runtime import counting, fields, memory, running
+from cnnplan.runtime import counting, fields, memory, running, shifts
 from cnnplan.runtime.build import build
 from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, Difference, counted
 from cnnplan.runtime.interpreter import Interpreter
@@ -80,7 +81,8 @@ def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verificati
     _disturb(model)
     checks = [*tensors(plan, model)]
     model = model.to(place).eval()
-    inputs = [_input(v.shape, v.dtype, place) for v in plan.graph.inputs]
+    known = min((getattr(node.op, "num_embeddings", 2) for node in plan.graph.nodes), default=2)  # tokens
+    inputs = [_input(v.shape, v.dtype, place, known) for v in plan.graph.inputs]
     try:
         interpreter = Interpreter(plan.graph, model)
     except KeyError as missing:  # the check of the tensors says so
@@ -99,6 +101,8 @@ def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verificati
         checks += _memory(plan, model, inputs, place)
         if checks[0].verdict == EXACT:
             checks += [fields.field(plan, Interpreter(plan.graph, model.cpu()), probes)]
+            if moved := shifts.translation(plan, model):
+                checks.append(moved)
         else:
             checks += [Check("field", "", "", "left out: shapes differ", LEFT_OUT)]
     return Verification(plan, tuple(checks), tuple(layers), tuple(_notes(plan)))
@@ -155,9 +159,9 @@ def _room(plan: Plan) -> None:
         )
 
 
-def _input(shape: Sequence[int], dtype: str, place: torch.device) -> Tensor:
+def _input(shape: Sequence[int], dtype: str, place: torch.device, tokens: int) -> Tensor:
     if dtype == "int64":
-        return torch.randint(0, 2, (BATCH, *shape), device=place)
+        return torch.randint(0, tokens, (BATCH, *shape), device=place)
     return torch.randn(BATCH, *shape, device=place)
 
 

@@ -29,54 +29,78 @@ if TYPE_CHECKING:
     from cnnplan.graph import Node
 
 LOW, WIDE = torch.bfloat16, torch.float32
-WITHOUT_CUDA = ("batchnorm", "slice")
+WITHOUT_CUDA = ("batchnorm", "slice", "lstm", "gru", "pad: {padding: 1, mode: mean}")
 ARGUMENTS = {
     "adaptive_avgpool": "4",
     "adaptive_maxpool": "4",
     "avgpool": "2",
+    "channel_maxpool": "2",
     "channel_shuffle": "2",
     "conv": "{out_channels: 4, kernel_size: 3}",
     "conv_transpose": "{out_channels: 4, kernel_size: 3}",
     "crop": "4",
     "depthwise_conv": "3",
+    "dropconnect_linear": "{out_features: 3, p: 0.3}",
+    "embedding": "{num_embeddings: 9, embedding_dim: 4}",
+    "gaussian_noise": "0.1",
     "groupnorm": "2",
+    "gru": "4",
     "linear": "3",
+    "locally_connected": "{out_channels: 4, kernel_size: 3}",
     "lppool": "{p: 2, kernel_size: 2}",
     "lrn": "3",
+    "lstm": "4",
     "maxpool": "2",
+    "mixed_pool": "2",
+    "mixed_dilation_conv": "{out_channels: 4, kernel_size: 3, dilations: [1, 2]}",
     "pad": "1",
     "pixel_shuffle": "2",
     "reshape": "[2, -1]",
+    "self_attention": "2",
     "slice": "{start: 1}",
+    "softmax_pool": "2",
     "space_to_depth": "2",
     "split": "2",
     "stochastic_depth": "0.3",
+    "stochastic_pool": "2",
     "upsample": "2",
 }
 MORE = (
     *(f"upsample: {{scale_factor: 2, mode: {mode}}}" for mode in ("nearest-exact", "linear", "bilinear", "trilinear")),
     "upsample: {scale_factor: 2, mode: bicubic}",
-    *(f"pad: {{padding: 1, mode: {mode}}}" for mode in ("reflect", "replicate", "circular")),
+    *(f"pad: {{padding: 1, mode: {mode}}}" for mode in ("reflect", "replicate", "circular", "mean")),
+    *("l2norm: -1", "l2norm: {scale: 2}"),
     *(
         f"conv: {{out_channels: 4, kernel_size: 3, padding: 1, padding_mode: {mode}}}"
         for mode in ("reflect", "replicate", "circular")
     ),
     "conv: {out_channels: 4, kernel_size: 2, padding: same}",
+    "locally_connected: {out_channels: 4, kernel_size: 3, untied: bias}",
+    "locally_connected: {out_channels: 4, kernel_size: 3, padding: same, bias: false}",
+    "mixed_dilation_conv: {out_channels: 4, kernel_size: 2, dilations: [1, 2], padding: same}",
     "maxpool: {kernel_size: 2, stride: 1, padding: same}",
     "layernorm: channels",
     "instancenorm: {affine: true}",
     "lppool: {p: 1.5, kernel_size: 3}",
+    *("mixed_pool: {kernel_size: 2, alpha: 0.3}", "softmax_pool: {kernel_size: 2, beta: learned}"),
+    *("spatial_pyramid_pool: {levels: [1, 2], mode: avg}", "spatial_pyramid_pool: {levels: [2], bins: sliding}"),
     "softmax: -1",
     "permute: [1, 0]",
     "permute: [2, 0, 1]",
     "gelu: tanh",
 )
 SIZES = ([8], [4, 8], [4, 6, 8], [4, 8, 6, 8])
+TOKENS = ("embedding",)
+"""Operations that take integers alone."""
+REGIONS = ("roi_align", "roi_pool")
+"""Operations that take a map and boxes."""
+TRANSFORMS = ("spatial_transformer",)
+"""Operations that take a map and an affine transform."""
 
 
 def layers() -> list[str]:
     """Every operation that takes one value, as the spec says it."""
-    names = [n for n in registry.names() if registry.find(n) is not None and n not in (*MERGES, "permute")]
+    names = [n for n in registry.names() if registry.find(n) is not None and n not in (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, "permute")]
     return [*(f"{name}: {ARGUMENTS[name]}" if name in ARGUMENTS else name for name in names), *MORE]
 
 
@@ -84,7 +108,7 @@ def cases(device: str) -> list[Any]:
     """Those that can be asked on a device."""
     found = []
     for layer in layers():
-        if device == "cuda" and layer.partition(":")[0] in WITHOUT_CUDA:
+        if device == "cuda" and not {layer, layer.partition(":")[0]}.isdisjoint(WITHOUT_CUDA):
             continue
         found.append(layer)
     return found
@@ -143,6 +167,57 @@ def test_cpu_autocast(layer: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu"])
+@pytest.mark.parametrize("name", TOKENS)
+def test_tokens(name: str, device: str) -> None:
+    """What they are looked up in decides, as autocast casts no parameter that is no factor."""
+    head = "cnnplan: 1\nname: net\ninput: {shape: [8], dtype: int64}\n"
+    found = plan(net(f"- {name}: {ARGUMENTS[name]}", head=head), dtype="bfloat16", target=device)
+    (node,) = found.graph.nodes
+    assert found.memory.widths.values[node.output] == asked(node, [torch.int64], device).itemsize
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+@pytest.mark.parametrize("name", REGIONS)
+def test_regions(name: str, device: str) -> None:
+    """They compute in float32, and give what their map is."""
+    for dtype, front in ((WIDE, "identity"), (LOW, "conv: {out_channels: 4, kernel_size: 1}")):
+        text = net(
+            f"- {front}{':' * (dtype == WIDE)}\n  from: x\n- {name}: 2\n  from: [previous, boxes]",
+            head="cnnplan: 1\nname: net\ninputs: {x: [4, 6, 8], boxes: [5, 4]}\n",
+        )
+        found = plan(text, dtype="bfloat16", target=device)
+        node, widths = found.graph.nodes[-1], found.memory.widths
+        assert [widths.values[v] for v in node.inputs] == [dtype.itemsize, 4]
+        assert widths.values[node.output] == dtype.itemsize
+        if device == "cpu":  # without CUDA, torch does not run there what indexes a tensor
+            assert asked(node, [dtype, WIDE], device) == dtype
+        assert widths.own[node] == (4, 4)
+        assert widths.casts.get(node, ()) == ((0,) if dtype == LOW else ())
+
+
+@pytest.mark.parametrize("features", [LOW, WIDE])
+@pytest.mark.parametrize("theta", [LOW, WIDE])
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_a_map_and_its_transform(device: str, features: torch.dtype, theta: torch.dtype) -> None:
+    """A volume: without CUDA, torch does not say of an image whether cuDNN would sample it."""
+    (found,) = [
+        plan(
+            net(
+                f"- {{{x}, from: x, name: f}}\n- {{{t}, from: t, name: t2}}\n- spatial_transformer:\n  from: [f, t2]",
+                head="cnnplan: 1\nname: net\ninputs: {x: [4, 6, 8, 5], t: [12]}\n",
+            ),
+            dtype="bfloat16",
+            target=device,
+        )
+        for x in ["identity: " if features == WIDE else "conv: {out_channels: 4, kernel_size: 1}"]
+        for t in ["identity: " if theta == WIDE else "linear: 12"]
+    ]
+    node, widths = found.graph.nodes[-1], found.memory.widths.values
+    assert [widths[v] for v in node.inputs] == [features.itemsize, theta.itemsize]
+    assert widths[node.output] == asked(node, [features, theta], device).itemsize
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
 @pytest.mark.parametrize("merge", MERGES)
 def test_merges_of_two_widths(merge: str, device: str) -> None:
     """Both alike, and one of each: the wider one decides."""
@@ -159,7 +234,7 @@ def test_merges_of_two_widths(merge: str, device: str) -> None:
 
 
 def test_every_operation_is_asked() -> None:
-    names = {layer.partition(":")[0] for layer in layers()} | set(MERGES)
+    names = {layer.partition(":")[0] for layer in layers()} | {*MERGES, *TOKENS, *REGIONS, *TRANSFORMS}
     assert names == {name for name in registry.names() if registry.find(name) is not None}
 
 
@@ -186,6 +261,8 @@ NETWORKS = {
     "transposed": f"- {CONV}\n- conv_transpose: {{out_channels: 3, kernel_size: 2, stride: 2}}\n- elu\n{HEAD}",
     "dense": "- flatten\n- linear: 8\n- leaky_relu\n- linear: 8\n- tanh\n- linear: 3",
     "lrn": f"- {CONV}\n- lrn: 3\n{HEAD}",
+    "responses": f"- {CONV}\n- grn\n- silu\n- {CONV}\n- pad: {{padding: 1, mode: mean}}\n- grn\n- flatten\n- linear: 5",
+    "unit vectors": f"- {CONV}\n- l2norm: {{scale: 3}}\n- silu\n- {CONV}\n- l2norm: 1\n- tanh\n{HEAD}",
     "scaled": f"- {CONV}\n- layer_scale\n- silu\n{HEAD}",
     "prelu": f"- batchnorm\n- prelu\n- silu\n{HEAD}",
 }

@@ -25,7 +25,7 @@ from cnnplan.runtime.measure import step_and_inference
 from cnnplan.runtime.memory import alive, saved_bytes
 from cnnplan.runtime.tracker import Tracker
 from tests.analyses.test_optimizers import CLASSES, HOW, UNFUSED
-from tests.analyses.test_precision import ARGUMENTS
+from tests.analyses.test_precision import ARGUMENTS, REGIONS, TOKENS, TRANSFORMS
 from tests.language.helpers import net, plan
 from tests.networks import Spec, networks
 
@@ -381,7 +381,8 @@ MORE = (
     "avgpool: {kernel_size: 3, stride: 2, padding: [[0, 1], [1, 0]]}",
     "avgpool: {kernel_size: 3, padding: 1, count_include_pad: false}",
     *(f"upsample: {{scale_factor: 2, mode: {mode}}}" for mode in ("bilinear", "bicubic", "nearest-exact")),
-    *(f"pad: {{padding: 1, mode: {mode}}}" for mode in ("reflect", "replicate", "circular")),
+    *(f"pad: {{padding: 1, mode: {mode}}}" for mode in ("reflect", "replicate", "circular", "mean")),
+    *("pad: {padding: [[1, 0], [0, 3]], mode: mean}", "l2norm: 1", "l2norm: {axis: -1, scale: 2}"),
     *(
         "pad: {padding: [[1, 0], [0, 2]], value: 1.0}",
         "permute: [1, 0, 2]",
@@ -400,14 +401,57 @@ MORE = (
         "depthwise_conv: {kernel_size: 3, multiplier: 2}",
     ),
     *("adaptive_avgpool: 1", "adaptive_maxpool: 1", "lppool: {p: 3, kernel_size: 3, stride: 1}"),
+    *("mixed_pool: {kernel_size: 3, stride: 1, alpha: 0.3}", "mixed_pool: {kernel_size: 3, padding: 1}"),
+    *("stochastic_pool: {kernel_size: 3, stride: 2}", "stochastic_pool: {kernel_size: 1, stride: 3}"),
+    *("softmax_pool: {kernel_size: 3, stride: 1, beta: 2}", "softmax_pool: {kernel_size: 2, beta: learned}"),
+    *("spatial_pyramid_pool: {mode: avg}", "spatial_pyramid_pool: {levels: [[1, 2], 4], bins: sliding}"),
+    *("spatial_pyramid_pool: {levels: [1], mode: avg}", "channel_maxpool: 4"),
+    *("blur_pool: {kernel_size: 5, stride: 1}", "blur_pool: {kernel_size: [1, 4], stride: [1, 3]}"),
+    *(
+        "locally_connected: {out_channels: 4, kernel_size: 3, stride: 2, padding: half, dilation: 2, bias: false}",
+        "locally_connected: {out_channels: 4, kernel_size: 3, untied: bias}",
+        "mixed_dilation_conv: {out_channels: 4, kernel_size: 2, dilations: [1, 3], padding: same}",
+    ),
+    *("attention_pool: 4", "self_attention: {num_heads: 4, bias: false, dropout: 0.2}"),
+    *("lstm: {hidden_size: 4, last: true}", "lstm: {hidden_size: 4, num_layers: 3, bias: false, dropout: 0.3}"),
+    *("lstm: {hidden_size: 4, num_layers: 2, bidirectional: true}", "gru: {hidden_size: 4, last: true}"),
+    *("gru: {hidden_size: 4, num_layers: 2, bidirectional: true}", "gru: {hidden_size: 12, bias: false}"),
 )
 OWN = "the statistics of the sample, or of the batch, are made in evaluation, too"
+KERNELS = "the gradients of the kernels are put together when those of the maps are gone"
+LAYERS = "what one recurrence keeps is gone when the gradients of the next are made"
+PROJECTED = "the gradients of the first projection are made when those of all pairs are gone"
+COPIED = "the copy that is projected is gone when the values are attended to"
 OPERATION_TRAINING = {
+    "grn": "its weight and bias have no gradients yet when the products are there",
     "lppool: {p: 2, kernel_size: 2}": "fewer tensors of the output's size are alive where it is small",
     "avgpool: {kernel_size: 3, padding: same}": "the counts are gone when the gradient of the windows is made",
     "pad: {padding: 1, mode: circular}": TRAINING["a circular pad"],
+    **dict.fromkeys(("mixed_pool: 2", "mixed_pool: {kernel_size: 3, padding: 1}"), "1 - alpha is gone by then"),
+    **dict.fromkeys(
+        (
+            "softmax_pool: 2",
+            "softmax_pool: {kernel_size: 3, stride: 1, beta: 2}",
+            "softmax_pool: {kernel_size: 2, beta: learned}",
+        ),
+        "what enters is gone when the softmax's gradient is made, unless another layer keeps it",
+    ),
+    "attention_pool: 4": "the gradient of the queries is made behind the peak",
+    "self_attention: 2": PROJECTED,
+    "self_attention: {num_heads: 4, bias: false, dropout: 0.2}": PROJECTED,
+    "lstm: {hidden_size: 4, num_layers: 3, bias: false, dropout: 0.3}": LAYERS,
+    "lstm: {hidden_size: 4, num_layers: 2, bidirectional: true}": LAYERS,
+    "gru: {hidden_size: 4, num_layers: 2, bidirectional: true}": LAYERS,
+    "gru: {hidden_size: 12, bias: false}": "what a step keeps is gone when the gradients of the step before are made",
+    "mixed_dilation_conv: {out_channels: 4, kernel_size: 3, dilations: [1, 2]}": KERNELS,
+    "mixed_dilation_conv: {out_channels: 4, kernel_size: 2, dilations: [1, 3], padding: same}": KERNELS,
+    "locally_connected: {out_channels: 4, kernel_size: 3, stride: 2, padding: half, dilation: 2, bias: false}": (
+        "what enters is gone when the gradients of the windows are made"
+    ),
 }
 OPERATION_INFERENCE = {
+    "self_attention: {num_heads: 4, bias: false, dropout: 0.2}": COPIED,
+    "lstm: {hidden_size: 4, num_layers: 3, bias: false, dropout: 0.3}": "the zeros are gone when the states are joined",
     "abs_tanh": "the hyperbolic tangent is made in evaluation, too",
     "instancenorm": OWN,
     "instancenorm: {affine: true}": OWN,
@@ -415,13 +459,14 @@ OPERATION_INFERENCE = {
     "maxpool: {kernel_size: 3, padding: same}": PADDED,
     "avgpool: {kernel_size: 3, stride: 2, padding: [[0, 1], [1, 0]]}": PADDED,
     "avgpool: {kernel_size: 3, padding: same}": "two pooled maps are there where it is scaled",
+    "locally_connected: {out_channels: 4, kernel_size: 3, stride: 2, padding: half, dilation: 2, bias: false}": PADDED,
 }
 
 
 def operations() -> list[str]:
     """Every operation that takes one map, as the spec says it."""
     names = [n for n in registry.names() if registry.find(n) is not None]
-    apart = (*MERGES, "permute", "linear", "split")
+    apart = (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, "permute", "linear", "split", "dropconnect_linear")
     return [*(f"{n}: {ARGUMENTS[n]}" if n in ARGUMENTS else n for n in names if n not in apart), *MORE]
 
 
@@ -429,7 +474,8 @@ def operations() -> list[str]:
 def alone(layer: str) -> tuple[Plan, Measured]:
     """A layer between a factor, so that its input needs a gradient, and one that keeps its output."""
     front = "- scale\n- " + layer
-    head = "cnnplan: 1\nname: net\ninput: [4, 8, 8]\n"
+    size = [4, 8] if layer.startswith(("lstm", "gru")) else [4, 8, 8]
+    head = f"cnnplan: 1\nname: net\ninput: {size}\n"
     flat = not plan(net(front, head=head)).layers[-1].output.spatial
     planned = plan(
         net(f"{front}\n- tanh\n{'' if flat else '- flatten'}\n- linear: 2", head=head), batch=2, target="cpu"

@@ -48,10 +48,11 @@ maxpool2  maxpool 2                    8x4x4        6
 flatten1  flatten                      128        all
 linear1   linear 10                    10         all       1,290  85.2 %   1.28 K   2.3 %  ▏
 
-layers            6
+layers            6  2 with weights on the longest path
 parameters    1,514  5.91 KiB in float32
 MACs         56,576  multiply-accumulates of convolutions, matrix products
 FLOPs       119,178  2 a MAC; bias, norm, activation, pooling, merges
+shifts            4  move maps up to flatten1 (line 10), which joins positions to features
 training    41.50 KiB  peak at batch 1, sgd: backward of relu1
 inference   24.00 KiB  peak at batch 1
 
@@ -129,6 +130,7 @@ def test_json_is_the_contract() -> None:
     assert spec["outputs"] == {"linear3": [1000]}
     assert spec["totals"] == {
         "layers": 39,
+        "weighted_layers": 16,
         "parameters": 138_357_544,
         "trainable_parameters": 138_357_544,
         "buffers": 0,

@@ -78,7 +78,10 @@ def test_every_column() -> None:
     head, _, first = out.split("\n\n")[1].splitlines()[:3]
     assert " ".join(head.split()) == titles
     # 7 units, from 3 before the first, of which nearly all are used; one path alone
-    assert " 7 7 2 -3 ~7 100 % " in " ".join(first.split())
+    # edges: 147 weights of 12,544 windows, some of whose taps lie in padding; dense: in · out of both
+    edges = 3 * 64 * sum(0 <= 2 * o + t < 224 for o in range(112) for t in range(-3, 4)) ** 2
+    dense = f"{edges:,} {3 * 224**2 * 64 * 112**2:,}"
+    assert f" 7 7 2 -3 {dense} ~7 100 % " in " ".join(first.split())
     # the convolution's output and ReLU's, and two numbers a channel: 2 · 4 · 64·112·112 + 8·64 bytes
     assert 2 * 4 * 64 * 112 * 112 + 8 * 64 == 6_422_528 + 512
     assert " 6.13 MiB 29.7 % " in " ".join(first.split())

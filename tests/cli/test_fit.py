@@ -706,7 +706,7 @@ def test_the_contract_of_vgg16() -> None:
         assert set(found["peak_at"]) == {"phase", "layer", "line"}
 
 
-@pytest.mark.parametrize("spec", ["lenet5", "resnet18", "densenet121", "unet"])
+@pytest.mark.parametrize("spec", ["lenet5", "resnet18", "densenet", "unet"])
 @pytest.mark.parametrize("options", [(), ("--batch", "8", "--dtype", "bfloat16"), ("--target", "cpu", "--batch", "3")])
 def test_what_layers_keep_is_what_the_network_keeps(spec: str, options: tuple[str, ...]) -> None:
     found = checked(f"specs/{spec}.yaml", *options)

@@ -435,6 +435,26 @@ SPECS = {
             name: logits
         outputs: [kept, logits]
         """,
+    "pool_kinds": """
+        cnnplan: 1
+        name: pool_kinds
+        input: [3, 20, 20]
+        blocks:
+          stage:
+            params: {width: int, alpha: 0.5, beta: 1.0}
+            layers:
+              - conv: {out_channels: =2 * width, kernel_size: 3, padding: 1}
+              - channel_maxpool: =width
+              - mixed_pool: {kernel_size: 3, stride: 1, padding: 1, alpha: =alpha}
+              - softmax_pool: {kernel_size: 2, stride: 1, beta: =beta}
+              - blur_pool
+        layers:
+          - stage: {width: 6, alpha: learned}
+          - stage: {width: 8, beta: learned}
+          - stochastic_pool: 2
+          - spatial_pyramid_pool: [1, 2]
+          - linear: 4
+        """,
 }
 SPECS = {name: dedent(text) for name, text in SPECS.items()}
 NAMES = tuple(SPECS)

@@ -33,7 +33,7 @@ from tests.emit.small_networks import NAMES, SPECS, build, disturbed, inputs, li
 
 every = pytest.mark.parametrize("name", NAMES)
 USELESS = ("tower.linear1.bias",)  # the same in both towers, it leaves their difference as it is
-RANDOM = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "StochasticDepth")
+RANDOM = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "StochasticDepth", "StochasticPool")
 NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
@@ -466,7 +466,7 @@ def test_training_and_evaluation(name: str) -> None:
     assert all(m.training for m in model.modules())
     first, second = run(model, x), run(model, x)
     assert differs(first, second) == any(type(m).__name__ in RANDOM for m in model.modules())
-    assert changed() == set(buffers)
+    assert changed() == {n for n in buffers if not n.endswith(".weight")}  # but for the filter of a blur
     torch.manual_seed(1)
     first = run(model, x)
     torch.manual_seed(1)

@@ -201,7 +201,7 @@ def test_shapes_in_comments_are_those_of_the_first_run(name: str) -> None:
 ZOO = {
     "alexnet": 63,
     "dcgan_generator": None,
-    "densenet121": 32,
+    "densenet": 32,
     "googlenet": 64,
     "lenet5": None,
     "mobilenet_v3_large": 64,

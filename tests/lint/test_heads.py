@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 import cnnplan
+from cnnplan import plan
 from cnnplan.diagnostics import Diagnostic
 from cnnplan.lint.fix import State, mended
 from cnnplan.lint.selection import Choice, Selection
@@ -741,17 +742,70 @@ def test_of_several_inputs() -> None:
     check("H310", (none + layers).replace("X", "b"), [("flatten1", "an input of 16x16")])
 
 
-def test_an_adaptive_pool_changes_nothing_at_the_planned_size() -> None:
-    text = spec(HEAD, input="{shape: [3, 8, 8], sizes: [20]}")
+def carried(old_text: str, new_text: str, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.nn.Module]:
+    """What two specs give for an image, the second with the weights of the first."""
+    torch.manual_seed(0)
+    old, new = (cnnplan.build(one).eval() for one in (old_text, new_text))
+    new.load_state_dict(cnnplan.carry_weights(old.state_dict(), plan(old_text), plan(new_text)))
+    return old(image), new(image), new
+
+
+def test_a_head_of_convolutions_has_the_same_function() -> None:
+    layers = f"{HEAD.replace('linear: 5', 'linear: 7; batchnorm; relu; dropout: 0.5; linear: =classes')}; softmax"
+    text = spec(layers, input="{shape: [3, 8, 12], sizes: [20]}", more="variables: {classes: 5}\n")
     assert fixed(text, "H310") == text
     mended = fixed(text, "H310", unsafe=True)
-    assert mended == text.replace("- flatten", "- adaptive_avgpool: 4\n- flatten")
+    assert mended == text.replace("- flatten\n", "").replace(
+        "linear: 7", "conv: {out_channels: 7, kernel_size: [4, 6]}"
+    ).replace("- linear: =classes", "- conv: {out_channels: =classes, kernel_size: 1}\n- global_avgpool")
+    a, b, new = carried(text, mended, torch.randn(2, 3, 8, 12))
+    torch.testing.assert_close(a, b)
+    assert new(torch.randn(2, 3, 20, 20)).shape == (2, 5)
+    assert not [d for d in plan(mended).diagnostics if d.code in ("H310", "S018")]
+
+
+def test_a_head_without_bias_and_by_name() -> None:
+    layers = "conv: {out_channels: 4, kernel_size: 3}; flatten; linear: {out_features: 6, bias: false}"
+    text = spec(layers, input="{shape: [3, 8, 8], sizes: [9]}")
+    mended = fixed(text, "H310", unsafe=True)
+    assert "- conv: {out_channels: 6, kernel_size: 6, bias: false}\n- global_avgpool" in mended
+    a, b, _ = carried(text, mended, torch.randn(2, 3, 8, 8))
+    torch.testing.assert_close(a, b)
+
+
+def test_carried_weights_that_do_not_fit() -> None:
+    one = spec("conv: {out_channels: 4, kernel_size: 3}; flatten; linear: 5", input="[3, 8, 8]")
+    state = cnnplan.build(one).state_dict()
+    for other, message in (
+        ("conv: {out_channels: 4, kernel_size: 3}", "2 layers with parameters and 1"),
+        ("conv: {out_channels: 4, kernel_size: 3}; flatten; linear: 6", "'linear1.weight'"),
+    ):
+        with pytest.raises(cnnplan.UsageError, match=message):
+            cnnplan.carry_weights(state, plan(one), plan(spec(other, input="[3, 8, 8]")))
+    with pytest.raises(cnnplan.UsageError, match=r"no tensor 'conv1\.weight'"):
+        cnnplan.carry_weights({}, plan(one), plan(one))
+
+
+@pytest.mark.parametrize(
+    ("layers", "sizes"),
+    [
+        (HEAD, "6"),
+        (HEAD.replace("flatten", "flatten; layernorm"), "20"),
+        (HEAD.replace("linear: 5", "linear: 6; reshape: [2, 3]; flatten; linear: 5"), "20"),
+    ],
+    ids=["a smaller size", "a norm over the map", "another shape"],
+)
+def test_an_adaptive_pool_changes_nothing_at_the_planned_size(layers: str, sizes: str) -> None:
+    """Where the head cannot be convolutions, or would not fit a smaller map."""
+    text = spec(layers, input=f"{{shape: [3, 8, 8], sizes: [{sizes}]}}")
+    mended = fixed(text, "H310", unsafe=True)
+    assert mended == text.replace("- flatten", "- adaptive_avgpool: 4\n- flatten", 1)
     torch.manual_seed(0)
     old, new = (cnnplan.build(one).eval() for one in (text, mended))
     new.load_state_dict(dict(zip(new.state_dict(), old.state_dict().values(), strict=True)))
     image = torch.randn(2, 3, 8, 8)
     assert torch.equal(old(image), new(image))
-    assert new(torch.randn(2, 3, 20, 20)).shape == (2, 5)
+    assert new(torch.randn(2, 3, int(sizes), int(sizes))).shape == (2, 5)
 
 
 # ------------------------------------------------------------------ good networks

@@ -136,6 +136,7 @@ ELEMENTWISE: dict[str, tuple[dict[str, Any], Callable[[Number], object]]] = {
     "dropout2d": ({"p": 0.5}, lambda x: x),
     "alpha_dropout": ({"p": 0.5}, lambda x: x),
     "stochastic_depth": ({"p": 0.5}, lambda x: x),
+    "gaussian_noise": ({"std": 0.5}, lambda x: x),
     "identity": ({}, lambda x: x),
     "flatten": ({}, lambda x: x),
     "reshape": ({"shape": [-1]}, lambda x: x),
@@ -211,6 +212,72 @@ def test_global_and_adaptive_pools() -> None:
         assert op("adaptive_maxpool", output_size=size).flops(IMAGE) == count(lambda size=size: run(largest, size))
 
 
+def mixed(values: Sequence[Number]) -> Number:
+    return largest(values) * 0.3 + average(values) * 0.7
+
+
+def expected(values: Sequence[Number]) -> Number:
+    """Of a stochastic pool in evaluation; the sum is held above 0."""
+    rates = [larger(v, 0) for v in values]
+    whole = larger(total(rates), 1e-38)
+    return total([rate * (rate / whole) for rate in rates])
+
+
+def weighted(values: Sequence[Number]) -> Number:
+    """The first value needs no comparison and no addition in the softmax; those two are counted nevertheless."""
+    scaled = [v * 2 for v in values]
+    top = larger(largest(scaled), 0)
+    raised = [exp(v - top) for v in scaled]
+    sum_ = total(raised) + 0
+    return total([v * (r / sum_) for v, r in zip(values, raised, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "reduce"),
+    [
+        ("mixed_pool", {"alpha": 0.3}, mixed),
+        ("mixed_pool", {"padding": 1}, mixed),
+        ("stochastic_pool", {}, expected),
+        ("softmax_pool", {"beta": 2}, weighted),
+    ],
+)
+@pytest.mark.parametrize("x", [Shape((2, 9)), IMAGE, Shape((2, 4, 5, 3))])
+def test_pools_between_mean_and_maximum(
+    name: str, extra: dict[str, Any], reduce: Callable[[Sequence[Number]], Number], x: Shape
+) -> None:
+    for kernel, stride in ((2, 2), (3, 1), (3, 2)):
+        every = windows(x, kernel, stride, extra.get("padding", 0))
+        found = op(name, kernel_size=kernel, stride=stride, **extra).flops(x)
+        assert found == count(lambda n=kernel**x.rank, every=every: [reduce(numbers(n)) for _ in range(every)])
+
+
+@pytest.mark.parametrize(("mode", "reduce"), [("max", largest), ("avg", average)])
+@pytest.mark.parametrize(
+    ("bins", "x"), [("adaptive", IMAGE), ("adaptive", Shape((2, 7))), ("sliding", Shape((3, 7, 9)))]
+)
+def test_pyramids(mode: str, reduce: Callable[[Sequence[Number]], Number], bins: str, x: Shape) -> None:
+    def ends(o: int, size: int, n: int) -> int:
+        """The units of a bin: those between two cuts, or of a window."""
+        return -(-(o + 1) * size // n) - o * size // n if bins == "adaptive" else -(-size // n)
+
+    def run() -> None:
+        for n in (1, 2, 3):
+            for o in itertools.product(range(x.channels), *[range(n)] * x.rank):
+                reduce(numbers(math.prod(ends(i, size, n) for i, size in zip(o[1:], x.spatial, strict=True))))
+
+    assert op("spatial_pyramid_pool", levels=[1, 2, 3], mode=mode, bins=bins).flops(x) == count(run)
+
+
+def test_channel_groups_and_blurs() -> None:
+    for groups in (1, 2, 4):
+        each = IMAGE.channels // groups
+        wanted = count(lambda each=each, groups=groups: [largest(numbers(each)) for _ in range(30 * groups)])
+        assert op("channel_maxpool", groups=groups).flops(IMAGE) == wanted
+    for kernel in (2, 3, 5):
+        wanted = count(lambda kernel=kernel: [product(kernel**2, bias=False) for _ in range(4 * 3 * 3)])
+        assert op("blur_pool", kernel_size=kernel).flops(IMAGE) == wanted
+
+
 @pytest.mark.parametrize(
     ("name", "merge"),
     [
@@ -272,6 +339,60 @@ def test_lrn() -> None:
         assert op("lrn", size=size).flops(IMAGE) == wanted
 
 
+def test_grn() -> None:
+    """gamma * x * N + beta + x, as x * (gamma * N + 1) + beta."""
+
+    def run() -> None:
+        channels = [numbers(30) for _ in range(4)]
+        norms = [total([v * v for v in values]) ** 0.5 for values in channels]
+        mean = average(norms) + 1e-6
+        for values, norm in zip(channels, norms, strict=True):
+            factor = norm / mean * 2 + 1
+            for v in values:
+                v * factor + 1
+
+    assert op("grn").flops(IMAGE) == count(run)
+
+
+@pytest.mark.parametrize(("axis", "n"), [(0, 4), (1, 6), (-1, 5)])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_l2norm(axis: int, n: int, scaled: bool) -> None:
+    def one(values: Sequence[Number]) -> None:
+        norm = larger(total([v * v for v in values]) ** 0.5, 1e-12)
+        for v in values:
+            y = v / norm
+            if scaled:
+                y * 2
+
+    norm = op("l2norm", axis=axis, scale=2 if scaled else None)
+    assert norm.flops(IMAGE) == count(lambda: [one(numbers(n)) for _ in range(IMAGE.numel // n)])
+
+
+def test_padding_with_the_mean() -> None:
+    assert op("pad", padding=1, mode="mean").flops(IMAGE) == count(lambda: [average(numbers(30)) for _ in range(4)])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_regions(size: int) -> None:
+    """Boxes as large as the map for the largest values; samples are as many for every box."""
+    boxes = Shape((3, 4))
+
+    def pool() -> None:
+        for _, *at in itertools.product(range(4 * 3), range(size), range(size)):
+            ends = [(i * n // size, -(-(i + 1) * n // size)) for i, n in zip(at, IMAGE.spatial, strict=True)]
+            largest(numbers(math.prod(stop - start for start, stop in ends)))
+
+    def sample() -> Number:
+        return total([v * 0.25 for v in numbers(4)])
+
+    def align() -> None:
+        for _ in range(4 * 3 * size * size):
+            average([sample() for _ in range(9)])
+
+    assert op("roi_pool", output_size=size).flops(IMAGE, boxes) == count(pool)
+    assert op("roi_align", output_size=size, sampling_ratio=3).flops(IMAGE, boxes) == count(align)
+
+
 def test_softmax() -> None:
     def softmax(values: Sequence[Number]) -> None:
         top = largest(values)
@@ -310,6 +431,17 @@ def test_convolutions_and_dense_layers(bias: bool) -> None:
     check(op("conv", out_channels=6, kernel_size=2, stride=2, groups=2, bias=bias), IMAGE, 6 * 3 * 2, 2 * 4)
     check(op("depthwise_conv", kernel_size=3, padding=1, bias=bias), IMAGE, 4 * 6 * 5, 9)
     check(op("linear", out_features=7, bias=bias), Shape((10,)), 7, 10)
+    check(op("dropconnect_linear", out_features=7, bias=bias), Shape((10,)), 7, 10)
+    check(op("locally_connected", out_channels=6, kernel_size=2, stride=2, bias=bias), IMAGE, 6 * 3 * 2, 4 * 4)
+    mixed = op("mixed_dilation_conv", out_channels=6, kernel_size=3, dilations=[1, 2, 4], stride=2, bias=bias)
+    check(mixed, IMAGE, 6 * 3 * 3, 4 * 9)
+
+
+def test_untied_biases_and_embeddings() -> None:
+    """An embedding looks its vectors up."""
+    untied = op("locally_connected", out_channels=2, kernel_size=3, untied="bias")
+    assert untied.flops(IMAGE) == count(lambda: [product(4 * 9, bias=True) for _ in range(2 * 4 * 3)])
+    assert op("embedding", num_embeddings=9, embedding_dim=4).flops(Shape((7,))) == 0
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -324,3 +456,108 @@ def test_transposed_convolution(bias: bool) -> None:
             Number() + 1
 
     assert conv.flops(IMAGE) == count(run)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("name", "gates"), [("lstm", 4), ("gru", 3)])
+def test_recurrences(name: str, gates: int, bias: bool) -> None:
+    """The equations of a state in a step; products are counted as of the dense layers."""
+
+    def sigmoid(x: Number) -> Number:
+        return 1 / (1 + exp(-x))
+
+    def step(entering: int, h: int) -> None:
+        for _ in range(h):
+            products = [(product(entering, bias), product(h, bias)) for _ in range(gates)]
+            if name == "lstm":
+                i, f, g, o = (a + b for a, b in products)
+                c = sigmoid(f) * 0.5 + sigmoid(i) * tanh(g)
+                sigmoid(o) * tanh(c)
+            else:
+                (r, z), (a, b) = (sigmoid(a + b) for a, b in products[:2]), products[2]
+                n = tanh(a + r * b)
+                z * 0.5 + (1 + -z) * n
+
+    for arguments, entering in (
+        ({}, (4,)),
+        ({"bidirectional": True}, (4, 4)),
+        ({"num_layers": 3}, (4, 5, 5)),
+        ({"num_layers": 2, "bidirectional": True, "last": True}, (4, 4, 10, 10)),
+    ):
+        wanted = count(lambda entering=entering: [step(n, 5) for n in entering for _ in range(9)])
+        assert op(name, hidden_size=5, bias=bias, **arguments).flops(Shape((4, 9))) == wanted
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_self_attention(heads: int, bias: bool) -> None:
+    def run(channels: int, positions: int) -> None:
+        for _ in range(4 * channels * positions):  # queries, keys, values, and the output
+            product(channels, bias)
+        for _ in range(heads * positions):
+            scores = [product(channels // heads, False) / 1.4 for _ in range(positions)]
+            top = largest([Number(), *scores])
+            raised = [exp(score - top) for score in scores]
+            sum_ = total([Number(), *raised])
+            for value in raised:
+                value / sum_
+            for _ in range(channels // heads):
+                product(positions, False)
+
+    assert op("self_attention", num_heads=heads, bias=bias).flops(IMAGE) == count(lambda: run(4, 30))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_attention_pool(heads: int) -> None:
+    def run(channels: int, positions: int) -> None:
+        for _ in range(heads):
+            scores = [product(channels // heads, False) for _ in range(positions)]
+            top = largest([Number(), *scores])
+            raised = [exp(score - top) for score in scores]
+            sum_ = total([Number(), *raised])
+            for value in raised:
+                value / sum_
+            for _ in range(channels // heads):
+                product(positions, False)
+
+    assert op("attention_pool", num_heads=heads).flops(IMAGE) == count(lambda: run(4, 30))
+
+
+floor, remainder = function(math.floor), function(lambda x: math.fmod(x, 2))
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_spatial_transformer(mode: str, padding_mode: str, align_corners: bool, rank: int) -> None:
+    """At each position: where to read, with which weights; in each channel the weighted sum."""
+
+    def coordinate(place: Sequence[Number]) -> Number:
+        x = total([*[v * 0.5 for v in place], Number()])
+        x = (x + 1) / 2 * 7 if align_corners else ((x + 1) * 8 - 1) / 2
+        if padding_mode == "reflection":
+            x = absolute(x - 0.5)
+            floor(x / 8)  # even or odd: the rest, or what it leaves of the span, which is counted
+            x = (8 + -remainder(x)) + 0.5
+        return x if padding_mode == "zeros" else clamp(x, 0, 7)
+
+    def position(channels: int) -> None:
+        found = [coordinate(numbers(rank)) for _ in range(rank)]
+        if mode == "nearest":
+            for x in found:
+                floor(x)
+            return
+        shares = [(x - floor(x), Number()) for x in found]
+        sides = [(share, 1 + -share) for share, _ in shares]
+        corners = list(itertools.product(*sides))
+        for corner in corners:
+            first, *others = corner
+            for other in others:
+                first = first * other
+        for _ in range(channels):
+            total([v * 0.5 for v in numbers(len(corners))])
+
+    x, theta = (Shape((2, *(5, 4, 3)[:rank])), Shape((rank * (rank + 1),)))
+    made = op("spatial_transformer", mode=mode, padding_mode=padding_mode, align_corners=align_corners, size=6)
+    assert made.flops(x, theta) == count(lambda: [position(2) for _ in range(6**rank)])

@@ -60,6 +60,7 @@ SUMS: list[Case] = [
     ({}, (Shape((1, 1, 5)), Shape((6, 8, 1)), M, M)),
     ({}, (D, D)),
 ]
+REGIONS: list[Case] = [({}, (M, Shape((5, 4)))), ({}, (Shape((1, 1, 1)), Shape((1, 4))))]
 
 
 def each(cases: list[Case], **arguments: Any) -> list[Case]:
@@ -101,10 +102,13 @@ CASES: dict[str, list[Case]] = {
         for more in ({}, {"bias": False}, {"elementwise_affine": False}, {"elementwise_affine": False, "bias": False})
         for case in each(ANY, axis=axis, **more)
     ],
+    "grn": [*MAPS, *each(MAPS, eps=0.1)],
+    "l2norm": [*ANY, *each(MAPS, axis=1), *each(ANY, scale=2.5), *each(ANY, axis=-1, scale=20)],
     "lrn": [*each(MAPS, size=5), *each(MAPS, size=1, alpha=1.0)],
     **alike(("dropout", "alpha_dropout"), [*ANY, *each(ANY, p=0.1)]),
     "dropout2d": [*MAPS, *each(MAPS, p=0)],
     "stochastic_depth": each(ANY, p=0.2),
+    "gaussian_noise": [*each(ANY, std=0.2), *each(ANY, std=0)],
     "layer_scale": [*ANY, *each(ANY, init=0.1)],
     "scale": [*ANY, *each(ANY, bias=False)],
     "conv": [
@@ -129,15 +133,49 @@ CASES: dict[str, list[Case]] = {
         ({"out_channels": 2, "kernel_size": 2, "stride": 2, "padding": [1, 0, 1], "dilation": [1, 2, 1]}, (D,)),
         ({"out_channels": 3, "kernel_size": 3, "groups": 3, "bias": False}, (Shape((3, 7)),)),
     ],
+    "locally_connected": [
+        *each([*WINDOWS, *PADDED, *DILATED], out_channels=4),
+        *each([*WINDOWS, *PADDED], out_channels=2, bias=False),
+        *each([*WINDOWS, *PADDED], out_channels=3, untied="bias"),
+    ],
+    "mixed_dilation_conv": [
+        *each(WINDOWS, out_channels=4, dilations=[1, 1], padding=0),
+        *each([PADDED[0], PADDED[1]], out_channels=6, dilations=[2], bias=False),
+        *each([PADDED[3], PADDED[4], *WINDOWS[2:]], out_channels=6, dilations=[1, 3], padding="same"),
+        ({"out_channels": 6, "kernel_size": [3, 5], "dilations": [1, [2, 1], 3]}, (M,)),
+    ],
+    "dropconnect_linear": [
+        ({"out_features": 3, "bias": bias, "p": 0.2}, (Shape((m,)),)) for m in (1, 7) for bias in (0, 1)
+    ],
+    "embedding": [({"num_embeddings": 9, "embedding_dim": n}, (Shape((m,)),)) for n in (1, 4) for m in (1, 6)],
     "linear": [({"out_features": n, "bias": bias}, (Shape((m,)),)) for n in (1, 10) for m in (1, 7) for bias in (0, 1)],
     "maxpool": [*WINDOWS, *PADDED, *DILATED, *ROUNDED, LATE],
     "avgpool": [*WINDOWS, *PADDED, *ROUNDED, LATE, *each(PADDED, count_include_pad=False)],
     "lppool": [*each([*WINDOWS, *ROUNDED], p=2), *each(WINDOWS, p=1.5)],
+    "mixed_pool": [*WINDOWS, *PADDED[:2], *ROUNDED, LATE, *each(WINDOWS, alpha=0.3)],
+    "stochastic_pool": WINDOWS,
+    "softmax_pool": [*WINDOWS, *each(WINDOWS, beta="learned")],
+    "spatial_pyramid_pool": [
+        *MAPS,
+        *each(MAPS, mode="avg"),
+        *each(MAPS[:2], levels=[1, 2], bins="sliding"),
+        ({"levels": [3, [1, 2]], "bins": "sliding", "mode": "avg"}, (S,)),
+    ],
+    "channel_maxpool": [({"groups": 3}, (x,)) for x in (V, M, D)],
+    "blur_pool": [*MAPS, *WINDOWS, *each([MAPS[0]], kernel_size=5), *each(MAPS, stride=3)],
     **alike(("global_avgpool", "global_maxpool"), [*MAPS, *each(MAPS, keepdim=True)]),
     **alike(
         ("adaptive_avgpool", "adaptive_maxpool"),
         [*each(MAPS, output_size=1), *each(MAPS, output_size=4), ({"output_size": [3, 7]}, (M,))],
     ),
+    "roi_pool": [
+        *each(REGIONS, output_size=3),
+        *each(REGIONS, output_size=[2, 5], spatial_scale=0.25),
+    ],
+    "roi_align": [
+        *each(REGIONS, output_size=7),
+        *each(REGIONS, output_size=[2, 5], spatial_scale=0.25, sampling_ratio=3, aligned=True),
+    ],
     "upsample": [
         *each(MAPS, scale_factor=2),
         *each(MAPS, scale_factor=0.75),
@@ -157,6 +195,7 @@ CASES: dict[str, list[Case]] = {
         ({"padding": [[0, 3], [1, 0]]}, (M,)),
         ({"padding": [[1, 2]], "mode": "reflect"}, (L,)),
         ({"padding": 1, "mode": "circular"}, (D,)),
+        ({"padding": [[0, 3], [1, 0]], "mode": "mean"}, (M,)),
     ],
     "crop": [*each(MAPS, size=3), ({"size": [8, 2]}, (M,)), ({"like": "other"}, (M, Shape((1, 4, 4))))],
     "flatten": ANY,
@@ -168,12 +207,30 @@ CASES: dict[str, list[Case]] = {
     "pixel_shuffle": [({"upscale_factor": 2}, (Shape((8, 3, 5)),)), ({"upscale_factor": 1}, (M,))],
     "space_to_depth": [({"downscale_factor": 3}, (S,)), ({"downscale_factor": 2}, (S,))],
     **alike(("add", "multiply", "subtract", "maximum", "mean"), SUMS),
+    **alike(
+        ("lstm", "gru"),
+        [
+            *each([({}, (L,)), ({"last": True}, (L,))], hidden_size=5),
+            *each([({}, (L,)), ({"last": True}, (L,))], hidden_size=3, bidirectional=True, bias=0),
+            ({"hidden_size": 2, "num_layers": 3, "dropout": 0.2}, (L,)),
+            ({"hidden_size": 7, "num_layers": 2, "bidirectional": True}, (Shape((3, 1)),)),
+        ],
+    ),
+    "self_attention": [*each(MAPS, num_heads=1), ({"num_heads": 3, "bias": 0, "dropout": 0.1}, (M,))],
+    "attention_pool": [*MAPS, ({"num_heads": 2}, (L,)), ({"num_heads": 6}, (M,))],
+    "spatial_transformer": [
+        ({}, (M, V)),
+        ({"size": [3, 7], "mode": "nearest", "padding_mode": "border"}, (M, V)),
+        ({"size": 4, "align_corners": True, "padding_mode": "reflection"}, (D, Shape((12,)))),
+    ],
     "concat": [({}, (M, M, Shape((1, 8, 5)))), ({"axis": 1}, (L, L)), ({"axis": -1}, (V, V, V))],
 }
 
 SIZED = {
     *("conv", "depthwise_conv", "conv_transpose", "maxpool", "avgpool", "lppool", "pad", "upsample"),
     *("adaptive_avgpool", "adaptive_maxpool", "linear", "flatten"),
+    *("mixed_pool", "stochastic_pool", "softmax_pool", "spatial_pyramid_pool", "blur_pool"),
+    *("locally_connected", "mixed_dilation_conv", "dropconnect_linear"),
 }
 """The operations whose formula of the output is arithmetic; those of the others are words."""
 

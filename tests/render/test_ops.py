@@ -10,13 +10,20 @@ from cnnplan.ops import registry
 from cnnplan.render.ops import page
 from tests.language.helpers import plan
 
-SHAPES = ("[64, 16, 16]", "[64]", "[64, 16]")
+SHAPES = ("[64, 16, 16]", "[64]", "[64, 16]", "{shape: [64], dtype: int64}")
 
 
 def fits(layers: str, blocks: str = "") -> bool:
     """Whether the items are valid on one of the usual shapes, behind two values called a and b."""
     for shape in SHAPES:
-        head = f"cnnplan: 1\nname: net\ninput: {shape}\n{blocks}layers:\n- relu:\n  name: a\n- tanh:\n  name: b\n"
+        head = f"cnnplan: 1\nname: net\ninput: {shape}\n{blocks}"
+        head += "layers:\n- identity:\n  name: a\n"
+        head += "" if "int64" in shape else "- layers: [flatten, {linear: 6}]\n  name: theta\n"
+        if "int64" not in shape:
+            head += "- layers: [flatten, {linear: 20}, {reshape: [5, 4]}]\n  name: boxes\n  from: a\n"
+            head += "- identity:\n  name: features\n  from: a\n"
+        head += "- maxpool: 1\n  name: pool1\n  from: a\n" if shape.count(",") and "int64" not in shape else ""
+        head += "- identity:\n  name: b\n  from: a\n"
         try:
             plan(head + layers)
         except cnnplan.SpecError:

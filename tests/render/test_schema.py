@@ -126,6 +126,7 @@ def test_defaults_of_settings_are_what_a_spec_would_say() -> None:
         "repeat": 1,
         "trainable": True,
         "checkpoint": False,
+        "each": None,
     }
 
 
@@ -187,9 +188,12 @@ blocks: {b: {params: {n: int, m: [1]}, inputs: [x, y], outputs: [z], layers: [re
 - relu   - relu: {}   - mine   - mine: 3   - mine: [1]   - {mine: {n: 3}, repeat: 2}   - {relu: , name: a, if: =a > 3}
 - {relu: , from: a.0}   - {add: , from: [a, previous]}   - {relu: , repeat: =n}   - {relu: , repeat: {i: 3}}
 - {layers: [relu], trainable: false}   - {share: a, from: b, repeat: 2}   - {relu: , checkpoint: true}
+- {relu: , each: 1}   - {layers: [relu], each: -1, name: a}   - {share: a, each: 0}
 - add: {body: [relu], skip: []}   - add: [[relu], []]   - concat: {axis: 1}   - concat: 1   - concat
 - add: {body: {layers: [relu], if: =a}, skip: {layers: []}}   - concat: {axis: -1, a: [relu], b: [tanh]}
 - conv: {out_channels: =n, kernel_size: [3, =k], padding: [[0, 1], [=p, 2]], bias: =b, padding_mode: =m}
+- mixed_dilation_conv: {out_channels: 8, kernel_size: 3, dilations: [1, [2, =k]]}
+- embedding: {num_embeddings: 9, embedding_dim: =n}
 - conv: {out_channels: 3, kernel_size: 3, padding: same}   - maxpool: [2, 2]   - maxpool: =k   - linear: 3
 - upsample: {like: a}   - upsample: {scale_factor: 0.5, mode: bilinear}   - reshape: [3, -1]   - dropout: 0
 - conv_bn_relu: =n   - conv_bn_relu: {out_channels: 3, kernel_size: [1, 3], padding: same}   - squeeze_excite
@@ -249,6 +253,7 @@ train: {early_stopping: 5}   train: {early_stopping: {patience: 0}}
 - {relu: , from: =a}   - {relu: , from: [a, 3]}   - {relu: , from: a.b.c}   - {relu: , if: 1}   - {relu: , if: yes}
 - {relu: , repeat: -1}   - {relu: , repeat: 1.5}   - {relu: , repeat: two}   - {relu: , repeat: {}}
 - {relu: , repeat: {i: 1, j: 2}}   - {relu: , repeat: {i: x}}   - {relu: , trainable: 0}   - {relu: , checkpoint: =c}
+- {relu: , each: all}   - {relu: , each: 1.5}   - {relu: , each: [1]}
 - {share: a, trainable: true}   - {share: a, checkpoint: true}   - share: 3   - share: a.0   - layers: []
 - layers: relu
 - add: 3   - add: [relu, tanh]   - add: [[]]   - add: {body: relu}   - add: {body: [3]}   - add: {body: {layer: []}}

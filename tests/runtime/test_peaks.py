@@ -9,8 +9,8 @@ from tests.test_zoo import IMAGE, SMALL
 
 # the step's parts weigh differently: activations in most, weights in AlexNet, a concat's copies in DenseNet
 NETWORKS = (
-    *("alexnet", "densenet121", "googlenet", "lenet5", "mobilenet_v3_large"),
-    *("resnet50", "shufflenet_v2_x1_0", "squeezenet1_1", "unet", "vgg11_bn"),
+    *("alexnet", "densenet", "googlenet", "lenet5", "mobilenet_v3_large"),
+    *("resnet50", "shufflenet_v2", "squeezenet1_1", "unet", "vgg11_bn"),
 )
 
 

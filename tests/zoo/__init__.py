@@ -2,8 +2,12 @@
 
     TOTALS      name → (parameters, multiply-accumulates of convolutions and matrix products for one sample)
     VARIANTS    name, variables, input size, totals
-    SMALL       input sizes at which a test is quick; None = no other size is legal
+    SMALL       input sizes at which a test is quick, or arguments of `plan`; None = no other size is legal
+    INPUTS      name and input → what to give it, where random numbers do not do
     NO_CLASSES  networks whose outputs are not classes
+    REFERENCES  name → the network written by hand in PyTorch, which keeps the same activations, too
+    REFERENCE_VARIANTS
+                name, variables, the network written by hand, perhaps in other operations
 
 "torchvision" in a comment: num_params of torchvision's documentation of weights, and its GFLOPS, which are
 multiply-accumulates, to the two decimals it gives; the exact numbers follow from the layers.

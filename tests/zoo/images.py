@@ -17,12 +17,12 @@ TOTALS = {
     "c3d": (78_409_573, 38_547_378_176),  # paper's figure 3; 38.5 G is the usual count for 16 frames
     "dcgan_discriminator": (2_765_568, 103_817_216),  # PyTorch's tutorial, layer by layer
     "dcgan_generator": (3_576_704, 104_628_224),  # PyTorch's tutorial, layer by layer
-    "densenet121": (7_978_856, 2_834_161_664),  # torchvision: 2.83
+    "densenet": (7_978_856, 2_834_161_664),  # torchvision: 2.83
     "googlenet": (6_998_552, 1_582_671_872),  # paper: 1.5 G; the rows of its table 1 sum to 6.8 M
     "inception_v3": (23_834_568, 5_713_216_096),  # torchvision: 5.71, without its auxiliary head
     "lenet5": (61_706, 416_520),  # paper: 60,000, with sparse connections in C3
     "m5": (558_090, 278_533_120),  # paper's table 1: 0.5 M, cut rather than rounded
-    "mnasnet1_0": (4_383_312, 314_415_872),  # torchvision: 0.31
+    "mnasnet": (4_383_312, 314_415_872),  # torchvision: 0.31
     "mobilenet_v1": (4_231_976, 568_740_352),  # paper's table 6: 4.2 M and 569 M
     "mobilenet_v2": (3_504_872, 300_774_272),  # torchvision: 0.30; paper's table 4: 3.4 M and 300 M
     "mobilenet_v3_large": (5_483_032, 216_589_760),  # torchvision: 0.22; paper's table 3: 5.4 M and 219 M
@@ -32,7 +32,7 @@ TOTALS = {
     "resnet34": (21_797_672, 3_663_761_408),  # torchvision: 3.66; paper's table 1: 3.6 G
     "resnet50": (25_557_032, 4_089_184_256),  # torchvision: 4.09
     "resnext50": (25_028_904, 4_230_479_872),  # torchvision: 4.23; paper's table 1: 25.0 M and 4.2 G
-    "shufflenet_v2_x1_0": (2_278_604, 144_907_992),  # torchvision: 0.14; paper's table 5: 2.3 M and 146 M
+    "shufflenet_v2": (2_278_604, 144_907_992),  # torchvision: 0.14; paper's table 5: 2.3 M and 146 M
     "squeezenet1_0": (1_248_424, 818_924_576),  # torchvision: 0.82; paper's table 1: 1,248,424
     "squeezenet1_1": (1_235_496, 349_151_936),  # torchvision: 0.35
     "unet": (31_030_658, 150_428_424_448),  # paper's figure 1, layer by layer
@@ -70,7 +70,7 @@ SMALL: dict[str, Sequence[int] | None] = {
 NO_CLASSES = ("dcgan_discriminator", "dcgan_generator")
 
 REFERENCES: dict[str, Callable[[], nn.Module]] = {
-    "densenet121": reference.densenet121,
+    "densenet": reference.densenet121,
     "googlenet": reference.GoogLeNet,
     "mobilenet_v2": reference.mobilenet_v2,
     "mobilenet_v3_large": reference.mobilenet_v3_large,

@@ -69,7 +69,7 @@ class AliasingDownsample(Rule):
             return False
         if before.op.kind == "avgpool":
             return max(w.kernel for w in net.slides[before]) > 1
-        return before.op.kind == "depthwise_conv" and not before.trainable
+        return before.op.kind == "blur_pool" or (before.op.kind == "depthwise_conv" and not before.trainable)
 
     @staticmethod
     def change(node: Node, windows: tuple[Sliding, ...]) -> Change | None:

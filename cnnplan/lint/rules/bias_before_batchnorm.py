@@ -73,6 +73,7 @@ class BiasBeforeBatchnorm(Rule):
 
     def check(self, net: Net) -> Iterator[Finding]:
         biased = [n for n in net.nodes if net.is_weighted(n) and getattr(n.op, "bias", False) and n.trainable]
+        biased = [n for n in biased if n.op.kind != "locally_connected"]  # not one number for a whole channel
         if not any(subtracts(reader) or carries(reader, net) for node in biased for reader in net.readers(node)):
             return
         taken = subtracted(net)

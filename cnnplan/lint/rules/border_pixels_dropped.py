@@ -77,7 +77,7 @@ class BorderPixelsDropped(Rule):
     def help(node: Node, windows: tuple[Sliding, ...], x: Shape) -> str:
         """What reads all of it."""
         if node.op.group == "pooling":
-            return "write `ceil_mode: true`"
+            return "write `ceil_mode: true`" if hasattr(node.op, "ceil_mode") else "give it a map that the windows fill"
         sides = []
         for window, n in zip(windows, x.spatial, strict=True):
             another = window.size(n) * window.stride + window.extent - n - window.before

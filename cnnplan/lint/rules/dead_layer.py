@@ -66,7 +66,8 @@ class DeadLayer(Rule):
                 if not any(users[v] for v in node.outputs):
                     yield self.dead(node, net, live)
                 continue
-            if unused := [v.name for v in node.outputs if not users[v] and v not in wanted]:
+            visible = node.outputs[: len(node.outputs) - node.op.hidden]
+            if unused := [v.name for v in visible if not users[v] and v not in wanted]:
                 what = f"output {some(unused)} is" if len(unused) == 1 else f"outputs {some(unused)} are"
                 help = "use it, or `slice` what is wanted"
                 yield Finding(f"{what} not used", node.at, node.name, help=help)
@@ -125,6 +126,7 @@ def written(spec: Spec) -> Iterator[Item]:
 def referred(item: Item) -> set[str]:
     """The names that an item refers to."""
     found = {reference.name for reference in (*item.sources, *([item.target] if item.target else ()))}
-    if like := item.arguments.get("like"):
-        found.add(str(like[1].constant).partition(".")[0])
+    for word in ("like", "of"):
+        if named := item.arguments.get(word):
+            found.add(str(named[1].constant).partition(".")[0])
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cnnplan.codes import INFO
+from cnnplan.codes import CODES, INFO
 from cnnplan.lint.base import Change, Finding, Rule, at
 from cnnplan.lint.geometry import by
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from cnnplan.graph import Node
     from cnnplan.lint.net import Net
+
+
+POOLS = frozenset(CODES["G117"].when.split())
 
 
 class DegeneratePool(Rule):
@@ -46,7 +49,7 @@ class DegeneratePool(Rule):
     def check(self, net: Net) -> Iterator[Finding]:
         judged: dict[int, bool] = {}
         for node in net.nodes:
-            if node.op.group != "pooling" or not self.idle(net, node):
+            if node.op.kind not in POOLS or not self.idle(net, node):
                 continue
             fixed = node in net.slides
             if not fixed and net.graph.sizes:
@@ -82,7 +85,7 @@ class DegeneratePool(Rule):
             return True  # an adaptive pool to the size there is, or a global one of a single unit
         if op.kind == "lppool" and (op.p != 1 or any(w.kernel > 1 for w in windows)):
             return False  # even powers lose the sign, odd ones give NaN below 0; beyond the end, means are no sums
-        if op.kind == "avgpool" and op.counts_padding and any(w.before or w.after for w in windows):
+        if getattr(op, "counts_padding", False) and any(w.before or w.after for w in windows):
             return False
         pairs = zip(windows, x.spatial, strict=True)
         return all(w.kernel == w.stride == 1 or (n == 1 and list(w.window.reads(0, 1)) == [0]) for w, n in pairs)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnplan.graph import Node
     from cnnplan.lint.net import Net
 
-HANDING = PASSING - {"alpha_dropout"}
+HANDING = PASSING - {"alpha_dropout", "gaussian_noise"}
 """Operations behind which a number has the sign that it had before."""
 
 POOLS = frozenset(("maxpool", "avgpool", "adaptive_maxpool", "adaptive_avgpool", "global_maxpool", "global_avgpool"))

@@ -21,6 +21,7 @@ LINEAR = frozenset(
         "dropout2d",
         "alpha_dropout",
         "stochastic_depth",
+        "gaussian_noise",
         "flatten",
         "pad",
         "crop",
@@ -33,6 +34,9 @@ LINEAR = frozenset(
     )
 )
 """Operations that are linear in evaluation. What reorders or enlarges a map ends a chain: it is meant as a whole."""
+
+UNLIKE = frozenset(("conv_transpose", "locally_connected", "mixed_dilation_conv"))
+"""Convolutions that are not one with the layer beside them."""
 
 HIDDEN = ("relu", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "relu6", "hardswish", "tanh")
 """Activations of hidden layers, without required arguments."""
@@ -106,7 +110,7 @@ class LinearChain(Rule):
 
 def _weighs(node: Node, net: Net) -> bool:
     """Whether it is a layer with weights that is not exempt by itself."""
-    if not net.is_weighted(node) or node.op.kind == "conv_transpose" or not node.trainable:
+    if not net.is_weighted(node) or node.op.kind in UNLIKE or not node.trainable:
         return False
     return not net.is_depthwise(node)
 

@@ -69,7 +69,8 @@ class MisalignedMerge(Rule):
 
     def check(self, net: Net) -> Iterator[Finding]:
         for node in net.nodes:
-            if len(node.inputs) > 1 and not _are_aligned([net.lines[v] for v in node.inputs if v in net.lines]):
+            merges = len(node.inputs) > 1 and node.op.group == "merge"
+            if merges and not _are_aligned([net.lines[v] for v in node.inputs if v in net.lines]):
                 worst = max(_shifts(node, net), key=lambda shift: (shift.is_large, shift.by), default=None)
                 if worst:
                     one, other = worst.values

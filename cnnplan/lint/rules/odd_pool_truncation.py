@@ -74,7 +74,7 @@ class OddPoolTruncation(Rule):
             axis = cuts[cut][0]
             n = x.spatial[axis]
             end = unread_end(net.slides[cut][axis], n)
-            ceil = ", or write `ceil_mode: true`" if cut.op.group == "pooling" else ""
+            ceil = ", or write `ceil_mode: true`" if hasattr(cut.op, "ceil_mode") else ""
             yield at(
                 cut,
                 f"'{cut.name}' cuts {named(x, axis)} {n} to {n - end} on its way to {y.spatial[axis]}, and "

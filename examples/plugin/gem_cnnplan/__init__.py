@@ -1,0 +1,1 @@
+"""Generalized-mean pooling: an operation and a rule for cnnplan."""
