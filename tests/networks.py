@@ -104,6 +104,11 @@ OTHERS: tuple[Item, ...] = (
     {"conv_transpose": {"out_channels": 4, "kernel_size": 2, "stride": 3}},
     {"global_avgpool": {"keepdim": True}},
     {"slice": {"axis": 1, "stop": -1}},
+    "grn",
+    {"l2norm": {"axis": 1}},
+    {"l2norm": {"scale": 2}},
+    {"gaussian_noise": 0.1},
+    {"pad": {"padding": 1, "mode": "mean"}},
 )
 
 small = st.integers(1, 3)

@@ -1,8 +1,8 @@
 """Writes the generated part of docs/, or with --check says what is not fresh.
 
 docs/ops/ comes from the operations' own docstrings, fields and formulas, docs/cli.md from the
-commands' help, docs/rules/ from the rules' docstrings and specs, docs/zoo/ from the plans of specs/, docs/cnnplan.schema.json
-from all of it.
+commands' help, docs/rules/ from the rules' docstrings and specs, docs/zoo/ from the plans of specs/,
+docs/cnnplan.schema.json from all of it.
 """
 
 import os
@@ -27,14 +27,15 @@ WORDS = {"broken": "position matters"}
 ZOO = f"""\
 # The zoo
 
-Networks that people know, as specs: `cnnplan zoo NAME -o FILE` writes one, `cnnplan check specs/NAME.yaml` shows it. Several are
-families: their variables are in the spec, `--set depth=101` chooses. Where a paper leaves something open, the spec's
-description says so.
+Networks that people know, as specs: `cnnplan zoo NAME -o FILE` writes one, `cnnplan check specs/NAME.yaml` shows it.
+Several are families: their variables are in the spec, `--set depth=101` chooses. Where a paper leaves something open,
+the spec's description says so.
 
 Parameters and multiply-accumulates (of convolutions and matrix products, for one sample) are held against published
-totals by the tests, and every number here by `cnnplan verify`. *layers* counts those with weights on the longest path. *field* is the
-receptive field of the last map that has local paths. *shifts* says what a shift of the input by a multiple of the
-strides does to the output. *training* is the planned peak of a step at batch {BATCH}, float32, with SGD, on CUDA.
+totals by the tests, and every number here by `cnnplan verify`. *layers* counts those with weights on the longest path.
+*field* is the receptive field of the last map that has local paths. *shifts* says what a shift of the input by a
+multiple of the strides does to the output. *training* is the planned peak of a step at batch {BATCH}, float32, with SGD,
+on CUDA.
 
 """
 RULES = """\

@@ -232,7 +232,9 @@ def _statement(indent: int, head: str, code: str, line: Line, inputs: tuple[str,
     if indent + width(flat) <= WIDTH:
         return statement(indent, flat, comment)
     if line.binary or line.depth > 1:
-        return statement(indent, Bracketed(head, code), comment)
+        call = None if line.binary else _call(code)
+        broken = Call(f"{head}{call[0]}", call[1], ")") if call else Bracketed(head, code)
+        return statement(indent, broken, comment)
     if isinstance(line.parts[0], str) and line.parts[0].endswith("[") and isinstance(line.parts[-1], str):
         first = Call("[", inputs, "]")
         rest = line.parts[-1].strip("])").strip(", ")
@@ -241,6 +243,24 @@ def _statement(indent: int, head: str, code: str, line: Line, inputs: tuple[str,
     if isinstance(line.parts[0], str) and line.parts[0].endswith("("):
         closing = str(line.parts[-1])  # more than one bracket, where a module runs before another
         if closing.strip(")"):
-            return statement(indent, Bracketed(head, code), comment)
+            call = _call(code)
+            broken = Call(f"{head}{call[0]}", call[1], ")") if call else Bracketed(head, code)
+            return statement(indent, broken, comment)
         return statement(indent, Call(f"{head}{line.parts[0]}", inputs, closing), comment)
     return statement(indent, flat, comment)
+
+
+def _call(code: str) -> tuple[str, tuple[str, ...]] | None:
+    """A call's beginning and its arguments, where the code is a single call."""
+    start = re.match(r"[\w.\[\]]+\(", code)
+    if not start or not code.endswith(")"):
+        return None
+    arguments, depth, last = [], 0, start.end()
+    for at in range(start.end(), len(code) - 1):
+        depth += (code[at] in "([{") - (code[at] in ")]}")
+        if depth < 0:
+            return None
+        if code[at] == "," and not depth:
+            arguments.append(code[last:at].strip())
+            last = at + 1
+    return start[0], (*arguments, code[last:-1].strip())

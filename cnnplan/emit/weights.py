@@ -50,7 +50,7 @@ def initialization(graph: Graph, rules: Rules) -> tuple[list[str], list[str]]:
             kinds[node] = _follower(node, users)
     if not kinds:
         return [], []
-    inner = Counter(kind for kind in kinds.values() if kind not in ("", "gate"))
+    inner = Counter(kind for kind in kinds.values() if kind not in ("", "gate", "pose"))
     usual = inner.most_common(1)[0][0] if inner else "glorot"
     branches = frozenset(_numbered_branches(graph.root))
     others: list[str] = []
@@ -58,7 +58,11 @@ def initialization(graph: Graph, rules: Rules) -> tuple[list[str], list[str]]:
         kind = {"": "glorot", "gate": usual}.get(wanted, wanted)
         if kind != usual:
             module = path(node.path, branches)
-            if _is_transposed(getattr(rules.of(node), "target", ""), kind):
+            if kind == "pose":
+                rank = 2 if node.output.shape.numel == 6 else 3
+                others += [f"        nn.init.zeros_({module}.weight)"]
+                others += [f"        nn.init.eye_({module}.bias.view({rank}, {rank + 1}))"]
+            elif _is_transposed(getattr(rules.of(node), "target", ""), kind):
                 others += [f"        layer = {module}", *_transposed("layer", kind, 8)]
             else:
                 others += statement(8, _call(kind, module))
@@ -68,7 +72,8 @@ def initialization(graph: Graph, rules: Rules) -> tuple[list[str], list[str]]:
 def _follower(node: Node, users: Mapping[Value, Sequence[Node]]) -> str:
     """Which initialization the first activation behind a layer asks for.
 
-    "" = there is none: the layer gives an output. "gate" = the activation weighs another value.
+    "" = there is none: the layer gives an output. "gate" = the activation weighs another value. "pose" = the
+    layer says how a map is transformed: at the start not at all (Jaderberg et al. 2015, arXiv:1506.02025).
     """
     seen: set[int] = set()
     front = list(users[node.output])
@@ -79,6 +84,8 @@ def _follower(node: Node, users: Mapping[Value, Sequence[Node]]) -> str:
             continue
         seen.add(user.index)
         kind = user.op.kind
+        if kind == "spatial_transformer" and user.inputs[1] is node.output and getattr(node.op, "bias", False):
+            return "pose"
         if kind == "leaky_relu":
             return f"leaky {user.op.negative_slope!r}"  # type: ignore[attr-defined]
         if kind in _HE:

@@ -18,8 +18,10 @@ class SoftmaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rank = x.dim() - 2
-        sizes, steps = ((n,) * rank if isinstance(n, int) else n for n in (self.kernel_size, self.stride))
+        both = (self.kernel_size, self.stride)
+        sizes, steps = ((n,) * rank if isinstance(n, int) else n for n in both)
         for axis in range(rank):
             x = x.unfold(2 + 2 * axis, sizes[axis], steps[axis]).movedim(-1, 2)
-        weights = (self.beta * x.clone(memory_format=torch.contiguous_format)).flatten(2, 1 + rank).softmax(2)
+        weights = self.beta * x.clone(memory_format=torch.contiguous_format)
+        weights = weights.flatten(2, 1 + rank).softmax(2)
         return (weights.view(x.shape) * x).sum(tuple(range(2, 2 + rank)))

@@ -31,6 +31,6 @@ class SpatialPyramidPool(nn.Module):
             pairs = list(zip(x.shape[2:], counts, strict=True))
             grid = pool(x, [-(-size // n) for size, n in pairs], [size // n for size, n in pairs])
             if grid.shape[2:] != counts:
-                raise ValueError(f"sliding windows do not make {counts} bins of a map of {tuple(x.shape[2:])}")
+                raise ValueError(f"no {counts} sliding bins in a map of {tuple(x.shape[2:])}")
             grids.append(grid.flatten(1))
         return torch.cat(grids, 1)

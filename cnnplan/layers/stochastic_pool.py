@@ -8,14 +8,19 @@ class StochasticPool(nn.Module):
     Values below 0 count as 0. They share out a line among them, on which a place is drawn.
     """
 
-    def __init__(self, kernel_size: int | tuple[int, ...], stride: int | tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
 
     def forward(self, x: Tensor) -> Tensor:
         rank = x.dim() - 2
-        sizes, steps = ((n,) * rank if isinstance(n, int) else n for n in (self.kernel_size, self.stride))
+        both = (self.kernel_size, self.stride)
+        sizes, steps = ((n,) * rank if isinstance(n, int) else n for n in both)
         for axis in range(rank):
             x = x.unfold(2 + 2 * axis, sizes[axis], steps[axis]).movedim(-1, 2)
         x = x.clone(memory_format=torch.contiguous_format).flatten(2, 1 + rank)

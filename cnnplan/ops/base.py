@@ -135,7 +135,8 @@ class Op(BaseModel):
     """Whether its weights and bias can take in such a factor and offset behind it."""
     repacks: ClassVar[str] = ""
     """Whether it copies an input that is not row-major, and keeps the copy: "always", "cuda" where one with the
-    channels last is kept as it is on a CPU, "last" where one is kept only if its positions are rows of a matrix, or never."""
+    channels last is kept as it is on a CPU, "last" where one is kept only if its positions are
+    rows of a matrix, or never."""
     layout: ClassVar[str] = ""
     """The order of its output's axes in memory: "same" as its input's, "format" = channels last where all its
     inputs' are, "last" = channels last, "regions" = the second axis outermost, or row-major."""

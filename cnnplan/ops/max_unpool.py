@@ -73,9 +73,9 @@ class MaxUnpool(Op):
 class BoundMaxUnpool(MaxUnpool):
     """A `max_unpool` whose pool is known. It takes the values, the places, and the pool's input for its size."""
 
-    kernel_size: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
+    kernel_size: tuple[int, ...] = Field(repr=False)
+    stride: tuple[int, ...] = Field(repr=False)
+    padding: tuple[int, ...] = Field(repr=False)
 
     def output(self, *xs: Shape) -> Shape:
         x, places, whole = xs

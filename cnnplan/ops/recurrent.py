@@ -9,7 +9,7 @@ from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Module, Op, Shape, axes, check_elements
 from cnnplan.ops.fields import Flag, Probability, Size, integer, refuse
 from cnnplan.ops.needs import NOTHING, Kept, Needs, Saved, Scratch
-from cnnplan.ops.window import FUTURE, PAST, WHOLE, Window
+from cnnplan.ops.window import FUTURE, MAX_LISTED, PAST, WHOLE, Window
 
 MAX_LAYERS = 256
 
@@ -120,7 +120,7 @@ class _Recurrent(Op):
         return () if self.last else (WHOLE if self.bidirectional else PAST,)
 
     def ways(self, index: int, port: int, *xs: Shape) -> tuple[tuple[Window, ...], ...]:
-        if self.last or self.units != 2 or not self.bidirectional:
+        if self.last or self.units != 2 or not self.bidirectional or self.hidden_size > MAX_LISTED:
             return ()
         every, nothing = (range(xs[0].channels),) * self.hidden_size, (range(0),) * self.hidden_size
         return (Window(0, every + nothing), PAST), (Window(0, nothing + every), FUTURE)

@@ -212,6 +212,8 @@ def grouped(inputs: int, outputs: int, groups: int) -> Window:
     """Channels in groups that do not see each other: an output reads all inputs of its group."""
     if groups == 1:
         return WHOLE
+    if outputs // groups > MAX_EDGES:  # a bound, where a list of them would take more memory than there is
+        return WHOLE
     return Window(inputs // groups, (range(inputs // groups),) * (outputs // groups))
 
 

@@ -198,6 +198,8 @@ def described(op: Op) -> str:
     """An operation with the arguments that differ from their defaults, as the spec would say it."""
     words = [op.kind]
     for index, (name, field) in enumerate(type(op).model_fields.items()):
+        if not field.repr:  # what the spec does not say
+            continue
         value = getattr(op, name)
         if index == 0 and not isinstance(value, bool) and (field.is_required() or value != field.default):
             words.append(_plain(value))

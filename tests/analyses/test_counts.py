@@ -134,7 +134,8 @@ def test_padding_that_repeats_units_has_edges() -> None:
 
 def test_a_dense_layer_in_its_place() -> None:
     text = net(
-        "- conv: {out_channels: 4, kernel_size: 3}\n- relu\n- maxpool: 2\n- flatten\n- linear: {out_features: 5, bias: false}"
+        "- conv: {out_channels: 4, kernel_size: 3}\n- relu\n- maxpool: 2\n- flatten\n"
+        "- linear: {out_features: 5, bias: false}"
     )
     found = plan(text).layers
     assert [layer.dense_parameters for layer in found] == [192 * 144 + 144, None, None, None, 36 * 5]

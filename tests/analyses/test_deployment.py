@@ -16,7 +16,7 @@ from cnnplan import zoo
 from cnnplan.analyses.deployment import deployment
 from tests.emit.small_networks import NAMES, SPECS, disturbed
 from tests.language.helpers import net, plan
-from tests.test_zoo import IMAGE, SMALL
+from tests.test_zoo import small
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ def test_the_bytes_of_a_state_dict(name: str) -> None:
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_the_zoo(name: str) -> None:
-    planned = plan(zoo.find(name), input_size=SMALL.get(name, IMAGE))
+    planned = small(name)
     weights = deployment(planned.graph).weights
     with torch.device("meta"):
         model = cnnplan.build(planned)
@@ -142,7 +142,7 @@ def test_the_zoo_folded(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what it imports
         from torch.fx.experimental.optimization import fuse
-    planned = plan(zoo.find(name), input_size=SMALL.get(name, IMAGE))
+    planned = small(name)
     with torch.device("meta"):
         fused = fuse(cnnplan.build(planned).eval())
     assert deployment(planned.graph).folded.float32 == shipped(fused.state_dict().values())

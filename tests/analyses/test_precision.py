@@ -100,7 +100,11 @@ TRANSFORMS = ("spatial_transformer",)
 
 def layers() -> list[str]:
     """Every operation that takes one value, as the spec says it."""
-    names = [n for n in registry.names() if registry.find(n) is not None and n not in (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, "permute")]
+    names = [
+        n
+        for n in registry.names()
+        if registry.find(n) is not None and n not in (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, "permute")
+    ]
     return [*(f"{name}: {ARGUMENTS[name]}" if name in ARGUMENTS else name for name in names), *MORE]
 
 

@@ -188,11 +188,13 @@ def test_maps_that_stay_hold_others() -> None:
             "equivariant",
         ),
         (
-            f"- {CONV}\n  from: b\n  name: c\n- global_avgpool: {{keepdim: true}}\n- upsample: {{like: c}}\n- add:\n  from: [c, previous]",
+            f"- {CONV}\n  from: b\n  name: c\n- global_avgpool: {{keepdim: true}}\n- upsample: {{like: c}}\n"
+            "- add:\n  from: [c, previous]",
             "equivariant",
         ),
         (
-            f"- {CONV}\n  from: b\n  name: c\n- global_avgpool\n- linear: 192\n- reshape: [4, 48]\n- add:\n  from: [c, previous]",
+            f"- {CONV}\n  from: b\n  name: c\n- global_avgpool\n- linear: 192\n- reshape: [4, 48]\n"
+            "- add:\n  from: [c, previous]",
             "broken",
         ),
     ):

@@ -30,6 +30,7 @@ from cnnplan.runtime.interpreter import interpret
 from tests.cli.run import ROOT
 from tests.cli.run import cnnplan as command
 from tests.emit.small_networks import NAMES, SPECS, build, disturbed, inputs, listed, outputs, plan
+from tests.language.helpers import net
 
 every = pytest.mark.parametrize("name", NAMES)
 USELESS = ("tower.linear1.bias",)  # the same in both towers, it leaves their difference as it is
@@ -874,3 +875,17 @@ layers:
 )
 def test_names_of_the_source_may_be_names_of_the_spec(model: str, block: str, param: str) -> None:
     agrees(MIXED.format(model=model, block=block, param=param))
+
+
+def test_a_pose_starts_at_the_identity() -> None:
+    """So that a spatial transformer gives what enters it, at the start, in the plane and in space."""
+    for shape, numbers in (([2, 6, 5], 6), ([2, 4, 6, 5], 12)):
+        text = net(
+            f"- flatten\n- linear: {numbers}\n  name: pose\n- spatial_transformer: {{align_corners: true}}\n"
+            "  from: [input, pose]\n- relu",
+            head=f"cnnplan: 1\nname: net\ninput: {shape}\n",
+        )
+        model, x = cnnplan.build(text).eval(), torch.rand(3, *shape)
+        torch.testing.assert_close(model(x), x)
+        assert model.pose.weight.count_nonzero() == 0
+        assert all(p.requires_grad and p.is_leaf for p in model.parameters())

@@ -115,7 +115,8 @@ def test_conditions_see_what_enters_the_item() -> None:
 
 def test_in_a_block_that_differs() -> None:
     text = blocked(
-        "frames:\n  params: {width: int}\n  layers:\n    - conv: {out_channels: =width, kernel_size: 3, padding: 1}\n      each: 1",
+        "frames:\n  params: {width: int}\n  layers:\n"
+        "    - conv: {out_channels: =width, kernel_size: 3, padding: 1}\n      each: 1",
         "- frames: 4\n- relu\n- frames: 6",
         head=VIDEO,
     )

@@ -60,7 +60,10 @@ WHOLE = {
         - {CONV}
         - max_unpool: outer
     """,
-    "used twice": "- scale\n- maxpool: 2\n  name: p\n- max_unpool: p\n  name: a\n- max_unpool: p\n  from: p\n- add:\n  from: [a, previous]",
+    "used twice": (
+        "- scale\n- maxpool: 2\n  name: p\n- max_unpool: p\n  name: a\n- max_unpool: p\n  from: p\n"
+        "- add:\n  from: [a, previous]"
+    ),
     "in a group": "- layers:\n    - maxpool: 2\n      name: p\n    - tanh\n    - max_unpool: p\n  repeat: 3\n- scale",
     "in copies of a group with a name": (
         "- layers:\n    - maxpool: 2\n      name: p\n    - tanh\n    - max_unpool: p\n  repeat: 2\n  name: g\n- scale"
@@ -70,7 +73,8 @@ WHOLE = {
     ),
     "of a shared pool": ("- maxpool: 2\n  name: p\n- upsample: 2\n- share: p\n  name: q\n- max_unpool: q\n- scale"),
     "recomputed together": (
-        "- scale\n- layers:\n    - maxpool: 2\n      name: p\n    - tanh\n    - max_unpool: p\n  checkpoint: true\n- tanh"
+        "- scale\n- layers:\n    - maxpool: 2\n      name: p\n    - tanh\n    - max_unpool: p\n"
+        "  checkpoint: true\n- tanh"
     ),
     "of a recomputed pool": "- scale\n- maxpool: 2\n  name: p\n  checkpoint: true\n- tanh\n- max_unpool: p\n- tanh",
     "on slices": "- layers:\n    - maxpool: 2\n      name: p\n    - tanh\n    - max_unpool: p\n  each: 1\n- scale",

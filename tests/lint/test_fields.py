@@ -63,7 +63,7 @@ def compared(graph: Graph) -> int:
 @pytest.mark.parametrize("name", zoo.names())
 def test_lines_are_the_fields_of_the_zoo(name: str) -> None:
     graph = cnnplan.plan(zoo.find(name)).graph
-    assert compared(graph) > 1 or name in ("dcgan_generator", "dcgan_paper")  # whose images are made of noise
+    assert compared(graph) > 1 or name in ("dcgan_generator", "dcgan_paper", "text_cnn")  # of noise, and of tokens
 
 
 @given(networks(most=8))

@@ -13,6 +13,7 @@ from cnnplan.analyses.explain import NUMBERS, substituted
 from cnnplan.errors import ShapeError
 from cnnplan.ops import registry
 from cnnplan.ops.base import Op, Shape
+from cnnplan.ops.max_unpool import BoundMaxUnpool
 from tests.ops.strategies import maps, per_axis, samples, vectors
 from tests.ops.test_convolutions import convs, depthwise, transposed
 from tests.ops.test_normalization import flags
@@ -189,6 +190,10 @@ CASES: dict[str, list[Case]] = {
         ({"like": "other"}, (M, S)),
         ({"like": "other", "mode": "bilinear"}, (M, S)),
     ],
+    "max_unpool": [
+        ({"of": "p", "kernel_size": (2,), "stride": (2,), "padding": (0,)}, (L, L, Shape((4, 19)))),
+        ({"of": "p", "kernel_size": (3, 2), "stride": (2, 2), "padding": (1, 0)}, (M, M, Shape((6, 15, 10)))),
+    ],
     "pad": [
         *each(MAPS, padding=2),
         ({"padding": [1, 2]}, (M,)),
@@ -236,7 +241,7 @@ SIZED = {
 
 
 def make(name: str, arguments: Mapping[str, Any]) -> Op:
-    found = registry.find(name)
+    found = registry.find(name) if name != "max_unpool" else BoundMaxUnpool  # as it is where its pool is known
     assert found
     flagged = {k: bool(v) if k in ("affine", "bias") else v for k, v in arguments.items()}
     return found(**flagged)

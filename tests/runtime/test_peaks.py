@@ -2,10 +2,8 @@
 
 import pytest
 
-import cnnplan
-from cnnplan import zoo
 from cnnplan.runtime.measure import on_cpu
-from tests.test_zoo import IMAGE, SMALL
+from tests.test_zoo import small
 
 # the step's parts weigh differently: activations in most, weights in AlexNet, a concat's copies in DenseNet
 NETWORKS = (
@@ -19,14 +17,7 @@ NETWORKS = (
 def test_peaks_are_what_is_counted(name: str, dtype: str) -> None:
     """In float32 and in mixed precision, with an optimizer that holds nothing and one that does."""
     for batch, optimizer in ((2, "momentum"), (3, "adamw")):
-        plan = cnnplan.plan(
-            zoo.find(name),
-            input_size=SMALL.get(name, IMAGE),
-            batch=batch,
-            optimizer=optimizer,
-            dtype=dtype,
-            target="cpu",
-        )
+        plan = small(name, batch=batch, optimizer=optimizer, dtype=dtype, target="cpu")
         found = on_cpu(plan)
         off = {("googlenet", "bfloat16"): 0.003}.get((name, dtype), 0.0)  # sums of its norms, on a CPU
         assert abs(plan.training.peak - found.peak) <= off * found.peak, (batch, optimizer)

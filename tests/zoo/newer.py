@@ -55,16 +55,17 @@ VARIANTS: list[tuple[str, dict[str, Any], int | None, tuple[int, int]]] = [
 ]
 
 SMALL: dict[str, Sequence[int] | Mapping[str, Any] | None] = {
-    "alphago_policy": (9, 9),
-    "alphago_value": (9, 9),
+    "alphago_policy": (15, 15),
+    "alphago_value": (15, 15),
     "deconvnet": {"input_size": 64, "variables": {"units": 64, "window": 2}},
     "deepface": (80, 80),
-    "fast_rcnn": {"variables": {"height": 120, "width": 200, "regions": 6, "units": 64}},
+    "fast_rcnn": {"variables": {"height": 80, "width": 120, "regions": 6, "units": 64}},
     "lrcn": (4, 67, 67),
     "maxout_mnist": None,
     "segnet": (45, 64),
     "spatial_transformer_mnist": None,
-    "text_cnn": None,
+    "spp_net": (150, 180),
+    "text_cnn": {"variables": {"words": 6, "vocabulary": 50}},
 }
 
 NO_CLASSES = ("alphago_policy", "alphago_value", "fast_rcnn")
@@ -83,7 +84,7 @@ REFERENCES: dict[str, Callable[[], nn.Module]] = {}
 
 # they compute in another way, or at another size
 REFERENCE_VARIANTS: list[tuple[str, dict[str, Any], Callable[[], nn.Module]]] = [
-    ("alphago_policy", {}, lambda: reference.AlphaGoPolicy(9)),
+    ("alphago_policy", {}, lambda: reference.AlphaGoPolicy(15)),
     ("deconvnet", {}, lambda: reference.DeconvNet(units=64, window=2)),
     ("deepface", {}, reference.DeepFace),
     ("fast_rcnn", {}, lambda: reference.FastRCNN(units=64)),
@@ -93,5 +94,5 @@ REFERENCE_VARIANTS: list[tuple[str, dict[str, Any], Callable[[], nn.Module]]] = 
     ("segnet", {}, reference.SegNet),
     ("spatial_transformer_mnist", {}, reference.SpatialTransformerMnist),
     ("spp_net", {}, reference.SppNet),
-    ("text_cnn", {}, reference.TextCNN),
+    ("text_cnn", {}, lambda: reference.TextCNN(vocabulary=50)),
 ]

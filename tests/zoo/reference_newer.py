@@ -41,7 +41,7 @@ class AlphaGoPolicy(nn.Module):
 class TextCNN(nn.Module):
     """Kim 2014: a feature is a filter's response to h words, and the largest one counts."""
 
-    def __init__(self, vocabulary: int = 18765, maps: int = 100, classes: int = 2) -> None:
+    def __init__(self, vocabulary: int, maps: int = 100, classes: int = 2) -> None:
         super().__init__()
         self.vectors = nn.Embedding(vocabulary, 300)
         self.filters = nn.ModuleList(nn.Conv1d(300, maps, words) for words in (3, 4, 5))
@@ -152,7 +152,13 @@ def deconv_norm(channels: int, width: int, kernel: int = 3) -> nn.Sequential:
 class Unpooling(nn.Module):
     """The convolutions of VGG-16, something between, and each pool undone before what mirrors its stage."""
 
+    decoder: nn.ModuleList
     mirror = ([512, 512, 512, 512], [512, 512, 512, 256], [256, 256, 256, 128], [128, 128, 64])
+
+    def __init__(self) -> None:
+        super().__init__()
+        stages = ([3, 64, 64], [64, 128, 128], [128, 256, 256, 256], [256, 512, 512, 512], [512, 512, 512, 512])
+        self.encoder = nn.ModuleList(nn.Sequential(*(conv_norm(a, b) for a, b in pairwise(stage))) for stage in stages)
 
     def down(self, x: Tensor, ceil_mode: bool) -> tuple[Tensor, list[tuple[Tensor, torch.Size]]]:
         places = []
@@ -163,11 +169,6 @@ class Unpooling(nn.Module):
             places.append((place, size))
         return x, places
 
-    def __init__(self) -> None:
-        super().__init__()
-        stages = ([3, 64, 64], [64, 128, 128], [128, 256, 256, 256], [256, 512, 512, 512], [512, 512, 512, 512])
-        self.encoder = nn.ModuleList(nn.Sequential(*(conv_norm(a, b) for a, b in pairwise(stage))) for stage in stages)
-
     def up(self, x: Tensor, places: list[tuple[Tensor, torch.Size]]) -> Tensor:
         for stage, (place, size) in zip(self.decoder, reversed(places), strict=True):
             sparse = x.new_zeros(*x.shape[:2], size[0] * size[1])
@@ -177,7 +178,7 @@ class Unpooling(nn.Module):
 
 
 class DeconvNet(Unpooling):
-    """Noh, Hong & Han 2015, table 2."""
+    """Noh, Hong & Han 2015, figure 2."""
 
     def __init__(self, units: int = 4096, window: int = 7, classes: int = 21) -> None:
         super().__init__()
