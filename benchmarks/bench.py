@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import layers
+
 import cnnplan
 
 HERE = Path(__file__).parent
@@ -154,6 +156,8 @@ def main() -> None:
     print(f"and with memory      {everything:6.0f} a second                       (claim: at least 60)")
     directory()
     growth()
+    print()
+    layers.main()
 
 
 if __name__ == "__main__":

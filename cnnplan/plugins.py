@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnnplan.errors import UsageError
 
 if TYPE_CHECKING:
-    from cnnplan.lint.base import Rule
+    from collections.abc import Iterator
+
+    from cnnplan.lint.base import Finding, Rule
     from cnnplan.ops.base import Op
 
 OPS, RULES = "cnnplan.ops", "cnnplan.rules"
@@ -117,3 +119,21 @@ def rules() -> dict[str, type[Rule]]:
         CODES[code] = Code(rule.name, rule.severity, meaning, "", rule.default, True, rule.url)
         found[code] = rule
     return found
+
+
+def guarded(code: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings of a package's rule.
+
+    Raises:
+        UsageError: the rule fails.
+    """
+    try:
+        yield from findings
+    except Exception as error:
+        raise installed(RULES)[code].refuse(f"{type(error).__name__}: {error}") from error
+
+
+def failed(kind: str, error: Exception) -> UsageError | None:
+    """What is wrong with a package's operation that raises; None where the operation is cnnplan's own."""
+    entry = installed(OPS).get(kind)
+    return entry.refuse(f"{type(error).__name__}: {error}") if entry else None

@@ -141,7 +141,16 @@ def _compare_kept(op: Op, shapes: Sequence[Shape], runner: Runner, needs: Needs,
     if op.repacked(*shapes) == "last" and read[:1] == (0,) and _turns(shapes[0]):  # the copy is kept
         read, planned = read[1:], planned + 4 * BATCH * shapes[0].numel
     found = inputs, output and not op.is_view(*shapes), own
-    assert found == (read, declared.output, planned), ("saved", needs, found, declared, planned)
+    wanted = (read, declared.output, planned)
+    assert found == wanted, (
+        f"saved: where inputs {needs.inputs} and parameters {needs.parameters} need gradients, autograd keeps "
+        f"{_kept(*found)}, and `kept` or `saved` says {_kept(*wanted)}"
+    )
+
+
+def _kept(inputs: tuple[int, ...], output: bool, own: int) -> str:
+    """What is kept of a batch, in words."""
+    return f"inputs {inputs or 'none'}, {'its' if output else 'no'} output, {own} bytes of its own"
 
 
 def _bytes(kept: Kept) -> int:
@@ -179,7 +188,9 @@ def _compare_reads(op: Op, shapes: Sequence[Shape], runner: Runner) -> None:
                 if bounds in ("all", "always") or (bounds and len(place[0]) == 1):
                     assert not (found & ~expected).any(), ("reads", index, port, place)
                 else:
-                    assert torch.equal(found, expected), ("reads", index, port, place, found.tolist())
+                    differ = (found != expected).nonzero().tolist()
+                    where = f"output {port} at {differ[0]} of {len(differ)} places" if differ else ""
+                    assert not differ, f"reads: {where} does not read input {index} at {place} as `reads` says"
 
 
 def _places(shape: Shape) -> Iterator[Place]:

@@ -17,9 +17,13 @@ from cnnplan.weight_hints import head_hint, names_hint, prefix_between, prefix_h
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+    from typing import TypeAlias
 
     from cnnplan.graph import Node
     from cnnplan.planning import Plan
+
+    Spec: TypeAlias = Plan | str | Path | Mapping[str, Any]
 
 __all__ = ["Mismatch", "Planned", "Tensor", "Weights", "carry_weights", "compare", "read_header", "state"]
 
@@ -180,7 +184,7 @@ def _about_dtypes(dtypes: Counter[str]) -> list[str]:
     return [f"{words}: load_state_dict makes float32 of them{', without the scales of narrow formats' * eights}"]
 
 
-def carry_weights(state: Mapping[str, Any], before: Plan, after: Plan) -> dict[str, Any]:
+def carry_weights(state: Mapping[str, Any], before: Spec, after: Spec) -> dict[str, Any]:
     """The tensors of one network under the names and in the shapes of another that has the same layers.
 
     Layers with parameters are taken in the order they run. So a head of dense layers becomes one of convolutions:
@@ -188,12 +192,16 @@ def carry_weights(state: Mapping[str, Any], before: Plan, after: Plan) -> dict[s
 
     Args:
         state: what the model of `before` gives as its `state_dict()`; tensors or arrays.
-        before, after: the plans.
+        before, after: their plans, or their specs as `cnnplan.plan` takes them.
 
     Raises:
+        SpecError: a spec is not valid.
         UsageError: the layers are not the same, or a tensor is missing or has another number of elements.
     """
-    old, new = ([node for node in p.graph.nodes if not node.shared_with and _tensors(node)] for p in (before, after))
+    from cnnplan.planning import Plan, plan
+
+    plans = (given if isinstance(given, Plan) else plan(given) for given in (before, after))
+    old, new = ([node for node in p.graph.nodes if not node.shared_with and _tensors(node)] for p in plans)
     if len(old) != len(new):
         raise UsageError(
             f"the networks have {len(old)} layers with parameters and {len(new)}: weights cannot be carried"
@@ -207,7 +215,7 @@ def carry_weights(state: Mapping[str, Any], before: Plan, after: Plan) -> dict[s
                 shown = [x and Shape(x) for x in (had.get(name), shape)]
                 raise UsageError(f"'{other}' of {shown[1]} cannot take '{key}' of {shown[0] or 'nothing'}")
             if key not in state:
-                raise UsageError(f"the state has no tensor '{key}'")
+                raise UsageError(f"the state has no tensor '{key}'; is it that of the first network?")
             found[other] = state[key].reshape(shape)
     return found
 

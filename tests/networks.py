@@ -80,6 +80,12 @@ BLOCKS: dict[str, Any] = {
 
 OTHERS: tuple[Item, ...] = (
     "prelu",
+    "grn",
+    "l2norm",
+    {"gaussian_noise": 0.1},
+    {"pad": {"padding": 1, "mode": "mean"}},
+    {"softmax_pool": {"kernel_size": 2, "stride": 1}},
+    {"mixed_pool": {"kernel_size": 2, "stride": 1}},
     "scale",
     "instancenorm",
     {"instancenorm": {"track_running_stats": True}},

@@ -21,7 +21,8 @@ WEIGHTED = frozenset({"convolution", "dense"})
 
 
 def connections(node: Node) -> int | None:
-    """The edges that end in a layer's units, for one sample; None where they depend on the data.
+    """The edges that end in a layer's units, for one sample; None where
+    they depend on the data, or are not defined: those of recurrences and attention.
 
     A unit of a convolution, a dense layer or a pool has one for each unit that it reads, padding left out; every
     unit that a learned bias is added to has one more. Other operations change units, and connect none.
@@ -29,6 +30,8 @@ def connections(node: Node) -> int | None:
     op, shapes = node.op, node.shapes
     biases = node.output.shape.numel if "bias" in op.parameters(*shapes) else 0
     if op.group not in WEIGHTED and op.group != "pooling":
+        if op.macs(*shapes):
+            return None  # of a recurrence or an attention, whose weights or products are no edges between two layers
         return (biases if op.kind == "scale" else 0) * node.slices
     if op.bounds(*shapes) or len(node.inputs) > 1:
         return None

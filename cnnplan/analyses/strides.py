@@ -31,14 +31,20 @@ def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozen
         op = node.op
         if op.is_view(*node.shapes):
             before = found.get(node.inputs[0]) or contiguous(node.shapes[0])
-            after = op.strided(before, *node.shapes)
-            if op.folds_axis and after and node.inputs[0] in cut:  # its samples are not one behind the other
-                place = op.place(*node.shapes) if op.folds_axis < 0 else 0  # type: ignore[attr-defined]
-                after = (*after[:place], 2 * after[place], *after[place + 1 :]) if op.folds_axis < 0 else None
+            if op.folds_axis:
+                step = steps.get(node.inputs[0], node.shapes[0].numel)
+                after, step = op.folded(before, step, *node.shapes)  # type: ignore[attr-defined]
+                if after and step != node.output.shape.numel:
+                    cut.add(node.output)
+                    steps[node.output] = step
+            else:
+                after = op.strided(before, *node.shapes)
             if after is None:
                 copies.add(node)
                 continue
-            if node.inputs[0] in cut or len(node.outputs) > 1 or node.output.numel < node.inputs[0].numel:
+            if op.folds_axis:
+                pass
+            elif node.inputs[0] in cut or len(node.outputs) > 1 or node.output.numel < node.inputs[0].numel:
                 cut.update(node.outputs)
                 steps.update(dict.fromkeys(node.outputs, steps.get(node.inputs[0], node.shapes[0].numel)))
             for value in node.outputs:

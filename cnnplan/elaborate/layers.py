@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnplan import plugins
 from cnnplan.arguments import build
 from cnnplan.diagnostics import Report
 from cnnplan.elaborate.findings import problem, shape_error, used_in, wrong_count
@@ -102,6 +103,10 @@ def layer(
             if error.assume is not None:
                 node.give((error.assume,))
             return Outcome(node.outputs or None, path=path)
+        except Exception as error:
+            if wrong := plugins.failed(op.kind, error):
+                raise wrong from error
+            raise
     node.give(outputs)
     run.nodes.append(node)
     if len(run.nodes) > MAX_LAYERS:
@@ -117,7 +122,10 @@ def _takes(op: Op, inputs: Values, item: Item, where: Where, path: str) -> bool:
     for value in inputs:
         if value.dtype not in op.dtypes:
             takes = " or ".join(op.dtypes)
-            problem("S023", f"'{item.word}' takes {takes}, but '{value.name}' is {value.dtype}", item, where, path)
+            dtype = op.dtypes[0]
+            help = f"an input says what it is: `{{shape: [{', '.join(map(str, value.shape))}], dtype: {dtype}}}`"
+            message = f"'{item.word}' takes {takes}, but '{value.name}' is {value.dtype}"
+            problem("S023", message, item, where, path, help="" if value.node else help)
             return False
     within = inputs[0].within
     if outside := next((v for v in inputs if v.within != within), None):
@@ -129,7 +137,8 @@ def _takes(op: Op, inputs: Values, item: Item, where: Where, path: str) -> bool:
             item,
             where,
             path,
-            help="let `from` of the item with `each` list both: each is sliced then",
+            help="let `from` of the item with `each` list both, and a block with `inputs`, or `previous.0` and "
+            "`previous.1`, take the slices",
         )
         return False
     if len(inputs) > 1 and len({v.dtype for v in inputs}) > 1:
@@ -153,7 +162,8 @@ def _undone(item: Item, op: Op, entering: Values, where: Where, path: str) -> Ou
     pool = made[0] if len(made) == 1 and made[0].op.kind == "maxpool" else None
     if pool is None:
         if record.values is not None:
-            problem("S016", f"`of` names a maxpool, which '{op.of}' is not", item, where, path, at=node)
+            kind = f"a '{made[0].op.kind}'" if len(made) == 1 else "more than one layer" if made else "an input"
+            problem("S016", f"`of` names a maxpool, but '{op.of}' is {kind}", item, where, path, at=node)
         return unknown
     if refusal := op.refusal(pool.op, pool.shapes[0]):
         problem("S008", f"'{op.of}' cannot be undone: {refusal}", item, where, path, at=node)

@@ -57,7 +57,8 @@ def lint(plan: Plan, report: Report, selection: Selection = ALL) -> tuple[Diagno
         for code, kind in CODES.items():
             needs = kind.when.split()
             if code in wanted and (not needs or not words.isdisjoint(needs)):
-                _add(code, rule(code)().check(net), net, selection, found)
+                findings = rule(code)().check(net)
+                _add(code, plugins.guarded(code, findings) if kind.foreign else findings, net, selection, found)
     except TooManyFindings:
         found.cut(INFO)
     read = [d._replace(severity=selection.level(d.code, d.severity)) for d in report.diagnostics if d.severity != ERROR]

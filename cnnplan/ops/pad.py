@@ -79,6 +79,9 @@ class Pad(Op):
         ]
         return (own, *around_it)
 
+    def keeps_order(self) -> bool:
+        return self.mode == "mean"
+
     def flops(self, *xs: Shape) -> int:
         return xs[0].numel if self.mode == "mean" else 0
 

@@ -50,6 +50,9 @@ class RegionPool(Op):
     def reads(self, index: int, port: int, *xs: Shape) -> tuple[Window, ...]:
         return (WHOLE if index else POINTWISE, WHOLE, WHOLE, WHOLE)
 
+    def uniform(self, *xs: Shape) -> bool:
+        return False
+
     def bounds(self, *xs: Shape) -> str:
         return "always"
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from cnnplan.errors import ShapeError
 from cnnplan.ops.base import Argument, Inline, Op, Shape, axis_of, check_elements
 from cnnplan.ops.needs import PASSES, Needs, Scratch
+from cnnplan.ops.strides import Strides
 from cnnplan.ops.window import POINTWISE, WHOLE, Window
 
 
@@ -59,10 +60,13 @@ class Each(Op):
     def is_view(self, *xs: Shape) -> bool:
         return True
 
-    def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...] | None:
-        axis, x = self.at(xs[0]), xs[0]
-        outermost = x[axis] == 1 or strides[axis] * x[axis] == x.numel
-        return (*strides[:axis], *strides[axis + 1 :]) if outermost else None
+    def folded(self, strides: Strides, step: int, *xs: Shape) -> tuple[Strides | None, int]:
+        """The strides of a slice, and from one to the next, where samples are `step` apart; None where it copies."""
+        axis, n = self.at(xs[0]), self.slices(*xs)
+        rest = (*strides[:axis], *strides[axis + 1 :])
+        if n == 1:
+            return rest, step
+        return (rest if strides[axis] * n == step else None), strides[axis]
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES
@@ -114,9 +118,10 @@ class EachEnd(Op):
     def is_view(self, *xs: Shape) -> bool:
         return True
 
-    def strided(self, strides: tuple[int, ...], *xs: Shape) -> tuple[int, ...]:
+    def folded(self, strides: Strides, step: int, *xs: Shape) -> tuple[Strides, int]:
+        """The strides of the whole, and from one sample to the next, where slices are `step` apart."""
         place = self.place(*xs)
-        return (*strides[:place], xs[0].numel, *strides[place:])
+        return (*strides[:place], step, *strides[place:]), step * self.slices(*xs)
 
     def scratch(self, needs: Needs, *xs: Shape) -> Scratch:
         return PASSES

@@ -81,11 +81,15 @@ def summary(found: Iterable[Diagnostic]) -> str:
 def tally(found: Sequence[Diagnostic], hidden: bool) -> str:
     """The summary, whether some findings are not shown, and how many can be mended."""
     text = f"{summary(found)}{' (-v shows all)' if hidden else ''}"
-    safe, unsafe = (sum(d.fix is not None and d.fix.safe is safe for d in found) for safe in (True, False))
-    if safe:
-        text += f"; --fix mends {safe}"
-    if unsafe:
-        text += f"; --unsafe-fixes mends {safe + unsafe}"
+    for option, kinds in (("--fix", (True,)), ("--unsafe-fixes", (True, False))):
+        fixable = [d for d in found if d.fix is not None and d.fix.safe in kinds]
+        if all(d.fix and d.fix.safe for d in fixable) and option == "--unsafe-fixes":
+            continue
+        shown = sum(d.severity != "info" for d in fixable) if hidden else len(fixable)
+        if shown:
+            text += f"; {option} mends {shown}"
+        if len(fixable) > shown:  # what is not shown is not mended
+            text += f"; {option} -v mends {len(fixable)}"
     return text
 
 

@@ -62,6 +62,7 @@ def spec(
             "buffers": plan.buffers,
             "macs": plan.macs,
             "flops": plan.flops,
+            "connections": plan.connections,
         }
     else:
         out |= {"inputs": None, "outputs": None, "totals": None}
@@ -116,7 +117,7 @@ def layer(found: Layer) -> dict[str, Any]:
         "receptive_field": field(found.node.output, found.reach),
     }
     if found.connections is None:
-        out |= {"connections": None, "unknown": {"connections": "they depend on the data"}}
+        out |= {"connections": None, "unknown": {"connections": "they depend on the data, or are not defined"}}
     elif found.connections:
         out["connections"] = found.connections
     if found.dense_parameters is not None:

@@ -25,11 +25,11 @@ def sentences(plan: Plan) -> list[tuple[int, str]]:
 def _said(effect: Effect) -> tuple[int, str]:
     state = effect.state
     if isinstance(state, Still):
-        return state.every, "by multiples of it change nothing: invariant"
+        return state.every, "multiples of it leave the output as it is (invariant)"
     if isinstance(state, Moves):
-        return state.every, "by multiples of it move the output: equivariant"
+        return state.every, "multiples of it move the output along (equivariant)"
     assert isinstance(state, Broken)
-    node, before = state.node, "move maps" if isinstance(state.before, Moves) else "change nothing"
+    node, before = state.node, "maps move along" if isinstance(state.before, Moves) else "nothing changes"
     return state.before.every, f"{before} up to {node.name} (line {node.line}), which {state.why}"
 
 

@@ -84,7 +84,7 @@ def totals(plan: Plan, width: int) -> Styled:
     frozen = plan.parameters - plan.trainable_parameters
     kept = f", {frozen:,} of them frozen" if frozen else ""
     lines = [
-        ("layers", len(plan.layers), f"{plan.weighted_layers} with weights on the longest path"),
+        ("layers", len(plan.layers), f"{plan.weighted_layers} of them with weights on the longest path"),
         ("parameters", plan.parameters, f"{size(4 * plan.parameters)} in float32{kept}"),
         ("buffers", plan.buffers, "running statistics and counters"),
         ("MACs", plan.macs, "multiply-accumulates of convolutions, matrix products"),

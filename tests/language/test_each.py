@@ -57,6 +57,16 @@ CASES = {
         "- split: 2\n  each: 1\n  name: s\n- add:\n  from: [s.0, s.1]",
     ),
     "a cut inside": (VIDEO, "- slice: {axis: 1, stop: 4}\n  each: 1\n- tanh\n- slice: {stop: 2}\n  each: 1\n- sigmoid"),
+    "slices of cut slices": (
+        "cnnplan: 1\nname: net\ninput: [4, 8]\n",
+        "- slice: {start: 2}\n  each: 1\n- linear: 3\n  each: 1",
+    ),
+    "slices of a half": (
+        "cnnplan: 1\nname: net\ninput: [4, 8, 6]\n",
+        "- split: 2\n  each: 1\n  name: s\n- conv: {out_channels: 3, kernel_size: 3}\n  from: s.1\n  each: 1\n"
+        "- add:\n  from: [previous, previous]",
+    ),
+    "rows of cut slices": (VIDEO, "- slice: {axis: 1, stop: 4}\n  each: 1\n- flatten:\n  each: 2\n- tanh"),
     "an axis of one": ("cnnplan: 1\nname: net\ninput: [3, 1, 8, 8]\n", f"- {CONV}\n  each: 1\n- relu"),
     "a single channel": ("cnnplan: 1\nname: net\ninput: [1, 4, 8, 8]\n", f"- {CONV}\n  each: 1\n- relu"),
     "behind a permutation": (VIDEO, f"- permute: [1, 0, 2, 3]\n- {CONV}\n  each: 0\n- relu"),
