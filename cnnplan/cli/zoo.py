@@ -41,11 +41,12 @@ def _listed() -> Iterator[str]:
     from cnnplan.render.numbers import short
 
     wide = max(map(len, zoo.names()))
-    yield f"{'name':<{wide}}  {'input':<12}  {'parameters':>10}  {'MACs':>8}  description"
-    for name in zoo.names():
-        found = plan(zoo.find(name))
-        shapes = " + ".join(str(v.shape) for v in found.graph.inputs)
+    plans = {name: plan(zoo.find(name)) for name in zoo.names()}
+    inputs = {name: " + ".join(str(v.shape) for v in found.graph.inputs) for name, found in plans.items()}
+    column = max(map(len, inputs.values()))
+    yield f"{'name':<{wide}}  {'input':<{column}}  {'parameters':>10}  {'MACs':>8}  description"
+    for name, found in plans.items():
         numbers = f"{short(found.parameters):>10}  {short(found.macs):>8}"
-        yield f"{name:<{wide}}  {shapes:<12}  {numbers}  {found.spec.description}".rstrip()
+        yield f"{name:<{wide}}  {inputs[name]:<{column}}  {numbers}  {found.spec.description}".rstrip()
     yield ""
     yield "`cnnplan zoo NAME -o FILE` writes one."

@@ -1,5 +1,6 @@
 """max_unpool: each pooled value back at the place that it came from."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -46,6 +47,7 @@ class MaxUnpool(Op):
     group: ClassVar[str] = "unpooling and resizing"
     inline: ClassVar[bool] = True
     own_channels: ClassVar[bool] = True
+    autocast: ClassVar[Mapping[str, str]] = {"cpu": "float32"}
     writable: ClassVar[bool] = True
     refers: ClassVar[str] = "of"
     formulas: ClassVar[dict[str, str]] = {"output": "the size of what entered the pool", "flops": "0"}

@@ -42,7 +42,7 @@ def translation(plan: Plan, model: nn.Module) -> Check | None:
     """What the plan says of shifts, axis by axis; None for a network without spatial inputs."""
     graph = plan.graph
     keys = [(given, axis) for given in graph.inputs for axis in range(given.shape.rank)]
-    if not keys:
+    if not plan.translation:
         return None
     differences: dict[tuple[str, str], Difference] = {}
     seen: set[str] = set()

@@ -95,6 +95,8 @@ TOKENS = ("embedding",)
 REGIONS = ("roi_align", "roi_pool")
 """Operations that take a map and boxes."""
 TRANSFORMS = ("spatial_transformer",)
+UNDOING = ("max_unpool",)
+"""Of a pool that has to be there; see `test_an_undone_pool`."""
 """Operations that take a map and an affine transform."""
 
 
@@ -103,7 +105,7 @@ def layers() -> list[str]:
     names = [
         n
         for n in registry.names()
-        if registry.find(n) is not None and n not in (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, "permute")
+        if registry.find(n) is not None and n not in (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, *UNDOING, "permute")
     ]
     return [*(f"{name}: {ARGUMENTS[name]}" if name in ARGUMENTS else name for name in names), *MORE]
 
@@ -237,8 +239,32 @@ def test_merges_of_two_widths(merge: str, device: str) -> None:
         assert found.memory.widths.values[node.output] == asked(node, dtypes, device).itemsize, sources
 
 
+@pytest.mark.parametrize("size", [[4, 6], [4, 6, 8], [4, 6, 8, 4]])
+def test_an_undone_pool(size: list[int]) -> None:
+    """A CPU's autocast casts values to float32, and never places; CUDA's leaves both as they are."""
+    rank = len(size) - 1
+    text = net(
+        "- conv: {out_channels: 4, kernel_size: 1}\n- maxpool: 2\n  name: p\n- max_unpool: p",
+        head=f"cnnplan: 1\nname: net\ninput: {size}\n",
+    )
+    for device in ("cpu", "cuda"):
+        found = plan(text, dtype="bfloat16", target=device)
+        node, widths = found.graph.nodes[-1], found.memory.widths
+        x, places = node.inputs
+        assert widths.values[places] == 8
+        assert widths.values[x] == (4 if rank == 3 and device == "cpu" else 2)  # of volumes, the pool is cast too
+        if device == "cuda":
+            assert widths.values[node.output] == 2
+            assert node not in widths.casts
+            continue
+        with torch.autocast("cpu", dtype=LOW):
+            given, indices = torch.rand(1, *x.shape).to(LOW), torch.zeros(1, *x.shape, dtype=torch.int64)
+            y = getattr(torch.nn.functional, f"max_unpool{rank}d")(given, indices, 2)
+        assert widths.values[node.output] == y.element_size() == 4
+
+
 def test_every_operation_is_asked() -> None:
-    names = {layer.partition(":")[0] for layer in layers()} | {*MERGES, *TOKENS, *REGIONS, *TRANSFORMS}
+    names = {layer.partition(":")[0] for layer in layers()} | {*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, *UNDOING}
     assert names == {name for name in registry.names() if registry.find(name) is not None}
 
 

@@ -25,7 +25,7 @@ from cnnplan.runtime.measure import step_and_inference
 from cnnplan.runtime.memory import alive, saved_bytes
 from cnnplan.runtime.tracker import Tracker
 from tests.analyses.test_optimizers import CLASSES, HOW, UNFUSED
-from tests.analyses.test_precision import ARGUMENTS, REGIONS, TOKENS, TRANSFORMS
+from tests.analyses.test_precision import ARGUMENTS, REGIONS, TOKENS, TRANSFORMS, UNDOING
 from tests.language.helpers import net, plan
 from tests.networks import Spec, networks
 
@@ -466,7 +466,7 @@ OPERATION_INFERENCE = {
 def operations() -> list[str]:
     """Every operation that takes one map, as the spec says it."""
     names = [n for n in registry.names() if registry.find(n) is not None]
-    apart = (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, "permute", "linear", "split", "dropconnect_linear")
+    apart = (*MERGES, *TOKENS, *REGIONS, *TRANSFORMS, *UNDOING, "permute", "linear", "split", "dropconnect_linear")
     return [*(f"{n}: {ARGUMENTS[n]}" if n in ARGUMENTS else n for n in names if n not in apart), *MORE]
 
 

@@ -22,6 +22,8 @@ def test_random_networks_verify(spec: Spec) -> None:
     for check in found.checks:
         if check.what == "gradients" and dead:
             assert check.verdict == "differs"  # what no output depends on has no gradient
+        elif check.what == "translation":
+            assert check.verdict in ("exact", "left out")  # where every field touches a border
         elif check.what == "peak":  # of 3-D transposed convolutions on one thread, which is said
             assert check.verdict == "left out"
         else:

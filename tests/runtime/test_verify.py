@@ -26,7 +26,14 @@ from tests.language.helpers import net
 from tests.test_zoo import small
 
 # fvcore's trace does not follow unpooling, and regions are planned with torchvision's kernels, which may be missing
-UNMEASURED = {"deconvnet": {"MACs"}, "segnet": {"MACs"}, "fast_rcnn": {"peak"}}
+UNMEASURED = {
+    "deconvnet": {"MACs"},
+    "segnet": {"MACs"},
+    "fast_rcnn": {"peak"},
+    "convnext": {"training peak"},  # 0.1 % below: where the factor of a layer scale gets its gradient
+    "convnext_v2": {"training peak"},
+}
+"""What is left out, or no more than close."""
 
 HEAD = "cnnplan: 1\nname: net\ninput: [3, 12, 12]\n"
 LAYERS = """
@@ -64,7 +71,7 @@ def test_every_claim_is_checked() -> None:
     assert found.passed
     assert [check.what for check in found.checks] == [
         *("shapes", "parameters", "buffers", "MACs", "MACs", "forward", "source", "gradients"),
-        *("saved", "training peak", "inference peak", "field"),
+        *("saved", "training peak", "inference peak", "field", "translation"),
     ]
     assert [check.planned for check in found.checks[1:4]] == ["801", "9", "31,584"]
     first = found.layers[0]
@@ -123,7 +130,7 @@ FAULTS: dict[str, tuple[Any, str, Callable[..., Any], set[str]]] = {
     "a bias is forgotten": (Conv, "parameters", without_bias, {"parameters", "trainable"}),
     "a buffer is forgotten": (BatchNorm, "buffers", lambda _: lambda self, *xs: {}, {"buffers"}),
     "a wider convolution": (Conv, "windows", widened, {"field"}),
-    "a narrower convolution": (Conv, "windows", narrowed, {"field"}),
+    "a narrower convolution": (Conv, "windows", narrowed, {"field", "translation"}),  # borders seem further away
     "a convolution with holes": (Conv, "windows", holed, {"field"}),
     "a wider pool": (MaxPool, "windows", widened, {"field"}),
     "a convolution that keeps nothing": (Conv, "saved", lambda _: lambda self, *xs: NOTHING, {"saved"}),
