@@ -14,8 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import layers
-
 import cnnplan
 
 HERE = Path(__file__).parent
@@ -157,7 +155,7 @@ def main() -> None:
     directory()
     growth()
     print()
-    layers.main()
+    subprocess.run([sys.executable, str(HERE / "layers.py")], check=True)
 
 
 if __name__ == "__main__":
