@@ -31,22 +31,19 @@ def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozen
         op = node.op
         if op.is_view(*node.shapes):
             before = found.get(node.inputs[0]) or contiguous(node.shapes[0])
+            step = steps.get(node.inputs[0], node.shapes[0].numel)
             if op.folds_axis:
-                step = steps.get(node.inputs[0], node.shapes[0].numel)
                 after, step = op.folded(before, step, *node.shapes)  # type: ignore[attr-defined]
-                if after and step != node.output.shape.numel:
-                    cut.add(node.output)
-                    steps[node.output] = step
+                gaps = step != node.output.shape.numel
             else:
                 after = op.strided(before, *node.shapes)
+                gaps = len(node.outputs) > 1 or node.output.numel < node.inputs[0].numel or node.inputs[0] in cut
             if after is None:
                 copies.add(node)
                 continue
-            if op.folds_axis:
-                pass
-            elif node.inputs[0] in cut or len(node.outputs) > 1 or node.output.numel < node.inputs[0].numel:
+            if gaps:
                 cut.update(node.outputs)
-                steps.update(dict.fromkeys(node.outputs, steps.get(node.inputs[0], node.shapes[0].numel)))
+                steps.update(dict.fromkeys(node.outputs, step))
             for value in node.outputs:
                 if not _is_dense_in(after, value.shape, range(len(value.shape))):
                     found[value] = after

@@ -109,6 +109,8 @@ def layer(
             raise
     node.give(outputs)
     run.nodes.append(node)
+    if op.kind == "maxpool":
+        run.pools.setdefault(node.path, []).append(node)
     if len(run.nodes) > MAX_LAYERS:
         run.too_much(f"the network has more than {MAX_LAYERS:,} layers", item, where)
     return Outcome(node.outputs, Copy(inputs, node.outputs, node), path=path)
@@ -168,8 +170,8 @@ def _undone(item: Item, op: Op, entering: Values, where: Where, path: str) -> Ou
     if refusal := op.refusal(pool.op, pool.shapes[0]):
         problem("S008", f"'{op.of}' cannot be undone: {refusal}", item, where, path, at=node)
         return unknown
-    for other in where.run.nodes:  # a `share` of it is the same module
-        if other.path == pool.path and not isinstance(other.op, IndexedMaxPool):
+    for other in where.run.pools[pool.path]:  # a `share` of it is the same module
+        if not isinstance(other.op, IndexedMaxPool):
             other.op = IndexedMaxPool(**{name: getattr(other.op, name) for name in other.op.model_fields_set})
             first, places = other.output, f"{other.name}.indices"
             other.outputs = (first, Value(places, first.shape, "int64", other, first.within, first.slices))

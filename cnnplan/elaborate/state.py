@@ -38,13 +38,14 @@ class TooMuch(Exception):
 class Run:
     """One elaboration: its spec, its findings, the layers so far, and what it has cost."""
 
-    __slots__ = ("facts", "nodes", "report", "spec", "variables", "visits")
+    __slots__ = ("facts", "nodes", "pools", "report", "spec", "variables", "visits")
 
     def __init__(self, spec: Spec, report: Report, variables: Names) -> None:
         self.spec = spec
         self.report = report
         self.variables = variables
         self.nodes: list[Node] = []
+        self.pools: dict[str, list[Node]] = {}  # the runs of each max pool, by the path of its module
         self.visits = 0
         self.facts: dict[Any, tuple[Shape, ...]] = {}
 

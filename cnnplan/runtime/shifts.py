@@ -127,7 +127,6 @@ class _Run:
 
     def __init__(self, graph: Graph, model: nn.Module, key: int, axis: int, shift: int) -> None:
         self.graph, self.key, self.axis, self.shift = graph, key, axis, shift
-        self.fields = fields(graph)
         self.states = states(graph)
         keys = [given for given in graph.inputs for _ in range(given.shape.rank)]
         self.given = keys[key]
