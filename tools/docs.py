@@ -34,8 +34,8 @@ the spec's description says so.
 Parameters and multiply-accumulates (of convolutions and matrix products, for one sample) are held against published
 totals by the tests, and `cnnplan verify` holds every network against torch, in the tests at small sizes. *layers*
 counts those with weights on the longest path. *field* is the receptive field of the last map that has local paths.
-*shifts* says what a shift of the input by a multiple of the strides does to the output. *training* is the planned peak of a
-step at batch {BATCH}, float32, with SGD, by CUDA's rules: it has not been measured on a GPU.
+*shifts* says what a shift of the input by a multiple of the strides does to the output. *training* is the planned
+peak of a step at batch {BATCH}, float32, with SGD, by CUDA's rules: it has not been measured on a GPU.
 
 """
 RULES = """\
