@@ -8,6 +8,7 @@ plan.parameters, plan.macs, plan.layers[3].output
 model = cnnplan.build("specs/vgg16.yaml")    # torch.nn.Module, from the source `cnnplan build` writes
 cnnplan.verify("specs/vgg16.yaml").passed    # every number held against torch
 cnnplan.fit("specs/vgg16.yaml", target="t4")  # memory against a device's; without torch
+cnnplan.train("specs/lenet5.yaml", "digits").summary["test_accuracy"]
 cnnplan.diff(old, new).totals["macs"].percent  # two plans side by side
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnplan.api import build, verify
+    from cnnplan.api import build, train, verify
     from cnnplan.differences import Difference, diff
     from cnnplan.errors import CnnplanError, ExpressionError, ShapeError, SpecError, UsageError
     from cnnplan.fitting import Fit, fit
@@ -40,11 +41,13 @@ __all__ = [
     "diff",
     "fit",
     "plan",
+    "train",
     "verify",
 ]
 
 _HOMES = {
     "build": "api",
+    "train": "api",
     "verify": "api",
     "carry_weights": "weights",
     "diff": "differences",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnplan.diagnostics import suggest
 from cnnplan.errors import UsageError
 from cnnplan.planning import Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from torch import nn
 
+    from cnnplan.runtime.training.session import Outcome
     from cnnplan.runtime.verify import Verification
 
 
@@ -71,6 +73,46 @@ def verify(
     return verify_plan(planned, device=device, probes=probes)
 
 
+def train(
+    spec: str | Path | Mapping[str, Any] | Plan,
+    data: str,
+    *,
+    variables: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
+    **options: Any,
+) -> Outcome:
+    """Train a network as `cnnplan train` does, without printing.
+
+    Args:
+        spec: what `cnnplan.plan` takes, or a plan.
+        data: "digits", "folder:PATH", "npz:PATH", "torchvision:NAME" or "hf:NAME".
+        options: of the command line: epochs, batch, lr, optimizer, dtype, seed, output, resume, weights, folds, device,
+            devices, nodes, strategy, compiled, workers, minutes (between checkpoints).
+
+    Returns:
+        `summary`, what summary.json has, and `output`, the folder.
+
+    Raises:
+        SpecError: the spec is not valid.
+        UsageError: an option, the data or the device does not fit, the training cannot go on, or the extra `train` is
+            not installed.
+    """
+    planned = _planned(spec, variables, input_size)
+    try:
+        from cnnplan.runtime.training import session
+    except ModuleNotFoundError as error:
+        raise missing_train(error) from None
+    if unknown := options.keys() - set(session.Asked._fields):
+        raise UsageError(f"train has no option '{min(unknown)}'; {suggest(min(unknown), session.Asked._fields)}")
+    for name in ("output", "weights"):
+        if options.get(name) is not None:
+            options[name] = Path(options[name])
+    found = session.trained(planned, session.Asked(data=data, **options), "none")
+    if found is None:
+        raise UsageError("several processes train from the command line: `cnnplan train --devices`")
+    return found
+
+
 def _planned(
     spec: str | Path | Mapping[str, Any] | Plan,
     variables: Mapping[str, Any] | None,
@@ -86,3 +128,8 @@ def _planned(
 def missing_torch(error: ModuleNotFoundError) -> UsageError:
     """What to say where the extra `torch` is not installed."""
     return UsageError(f"this needs {error.name}: pip install 'cnnplan[torch]'")
+
+
+def missing_train(error: ModuleNotFoundError) -> UsageError:
+    """What to say where the extra `train`, which has `torch` in it, is not installed."""
+    return UsageError(f"this needs {error.name}: pip install 'cnnplan[train]'")

@@ -4,6 +4,8 @@ Only their form is checked here; what they mean is up to those that read them.
 """
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema, model_validator
@@ -14,7 +16,7 @@ from cnnplan.diagnostics import Report, suggest
 from cnnplan.errors import UsageError
 from cnnplan.expressions import Names
 from cnnplan.grammar import expression_error
-from cnnplan.ops.fields import Flag, Natural, Positive, Probability, Size, number, refuse
+from cnnplan.ops.fields import Flag, Natural, PaddingMode, Positive, Probability, Size, number, refuse
 from cnnplan.source import Mapping, Node
 from cnnplan.spec import Given, PlacedError
 
@@ -45,6 +47,36 @@ Quantity: TypeAlias = Annotated[int, PlainValidator(quantity), WithJsonSchema(_A
 NotNegative: TypeAlias = Annotated[
     float, PlainValidator(number(0, None, "a number ≥ 0")), WithJsonSchema({"type": "number", "minimum": 0})
 ]
+
+Degrees: TypeAlias = Annotated[
+    float,
+    PlainValidator(number(0, 180, "an angle from 0 to 180 degrees")),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 180}),
+]
+Hue: TypeAlias = Annotated[
+    float,
+    PlainValidator(number(0, 0.5, "a number from 0 to 0.5")),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 0.5}),
+]
+
+
+def _between(most: float | None, wanted: str) -> Callable[[object], tuple[float, float]]:
+    """A validator of two numbers above 0, the smaller first."""
+    check = number(0, most, wanted, open_=True)
+
+    def pair(value: object) -> tuple[float, float]:
+        if isinstance(value, list | tuple) and len(value) == 2:
+            with suppress(PydanticCustomError):
+                low, high = map(check, value)
+                if low <= high:
+                    return low, high
+        raise refuse(wanted, value)
+
+    return pair
+
+
+def _range_of(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item, "minItems": 2, "maxItems": 2}
 
 
 def _code(value: object) -> str:
@@ -157,6 +189,7 @@ class Sgd(Setting):
     momentum: Probability = Field(0.0, description="momentum")
     weight_decay: NotNegative = Field(0.0, description="L2")
     nesterov: Flag = Field(False, description="Nesterov's momentum")
+    decay_norms: Flag = Field(False, description="whether biases and norms decay, too")
 
 
 class Adam(Setting):
@@ -166,6 +199,7 @@ class Adam(Setting):
     betas: tuple[Probability, Probability] = Field((0.9, 0.999), description="decay of the two averages")
     eps: Positive = Field(1e-8, description="added to the denominator")
     weight_decay: NotNegative = Field(0.0, description="decay")
+    decay_norms: Flag = Field(False, description="whether biases and norms decay, too")
 
 
 class Rmsprop(Setting):
@@ -176,6 +210,7 @@ class Rmsprop(Setting):
     eps: Positive = Field(1e-8, description="added to the denominator")
     momentum: Probability = Field(0.0, description="momentum")
     weight_decay: NotNegative = Field(0.0, description="L2")
+    decay_norms: Flag = Field(False, description="whether biases and norms decay, too")
 
 
 class Step(Setting):
@@ -280,16 +315,96 @@ class Schedule(Choice):
     constant: Constant | None = Field(None, description="not at all")
 
 
+Share: TypeAlias = Annotated[
+    tuple[float, float],
+    PlainValidator(_between(1, "a range [smallest, largest] of shares above 0, of the area,")),
+    WithJsonSchema(_range_of({"type": "number", "exclusiveMinimum": 0, "maximum": 1})),
+]
+Ratio: TypeAlias = Annotated[
+    tuple[float, float],
+    PlainValidator(_between(None, "a range [smallest, largest] of ratios above 0")),
+    WithJsonSchema(_range_of({"type": "number", "exclusiveMinimum": 0})),
+]
+
+
+def _as_short(schema: dict[str, Any]) -> None:
+    """The JSON Schema of options of which the first may be given bare."""
+    first = next(iter(schema["properties"].values()))
+    limits = {key: first[key] for key in ("minimum", "maximum") if key in first}
+    schema |= {**limits, "type": [first["type"], "object"]}
+
+
+class Short(Setting):
+    """Options; a value that is no mapping is the first of them."""
+
+    model_config = ConfigDict(json_schema_extra=_as_short)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: object) -> object:
+        return value if isinstance(value, dict | cls) else {next(iter(cls.model_fields)): value}
+
+
+class RandomCrop(Short):
+    """A window of the image's own size, anywhere in the padded image."""
+
+    padding: Natural = Field(4, description="pixels added at each side before the crop")
+    padding_mode: PaddingMode = Field("zeros", description="what is added: zeros, reflect, replicate or circular")
+
+
+class RandomResizedCrop(Setting):
+    """A window of another size, scaled to the image's own. Source: Szegedy et al. 2014, arXiv:1409.4842."""
+
+    scale: Share = Field((0.08, 1.0), description="the window's share of the area: smallest and largest")
+    ratio: Ratio = Field((0.75, 4 / 3), description="the window's width, divided by its height")
+
+
+class Flip(Short):
+    """Mirrored, or not."""
+
+    p: Probability = Field(0.5, description="probability")
+
+
+class Rotation(Short):
+    """Turned around its middle; what comes in from outside is 0."""
+
+    degrees: Degrees = Field(15, description="the largest angle, to either side")
+
+
+class ColorJitter(Setting):
+    """Factors drawn from 1 - x to 1 + x, not below 0, as torchvision's."""
+
+    brightness: NotNegative = Field(0.2, description="of all values")
+    contrast: NotNegative = Field(0.2, description="of what differs from the image's mean")
+    saturation: NotNegative = Field(0.2, description="of what differs from gray; of 3 channels")
+    hue: Hue = Field(0.0, description="the largest shift, to either side, in turns of the color circle; of 3 channels")
+
+
+class RandomErasing(Setting):
+    """A rectangle is 0. Source: Zhong et al. 2017, arXiv:1708.04896."""
+
+    p: Probability = Field(0.5, description="probability")
+    scale: Share = Field((0.02, 0.33), description="the rectangle's share of the area: smallest and largest")
+    ratio: Ratio = Field((0.3, 3.3), description="the rectangle's height, divided by its width")
+
+
+class Mixup(Short):
+    """Pairs of samples, and of their losses, are mixed. Source: Zhang et al. 2017, arXiv:1710.09412."""
+
+    alpha: NotNegative = Field(0.2, description="the shares are of Beta(alpha, alpha); 0 mixes nothing")
+
+
 class Augmentation(Choice):
     """A random change of each sample."""
 
-    random_crop: Any = Field(None, description="padding: pixels added before the crop")
-    horizontal_flip: Any = Field(None, description="mirrored, with a probability of 0.5")
-    vertical_flip: Any = Field(None, description="upside down, with a probability of 0.5")
-    rotation: Any = Field(None, description="by at most so many degrees")
-    color_jitter: Any = Field(None, description="brightness, contrast, saturation, hue")
-    random_erasing: Any = Field(None, description="a rectangle is blanked")
-    mixup: Any = Field(None, description="alpha of Zhang et al. 2017, arXiv:1710.09412")
+    random_crop: RandomCrop | None = Field(None, description="padded, and cropped to its size again")
+    random_resized_crop: RandomResizedCrop | None = Field(None, description="a part, scaled to the image's size")
+    horizontal_flip: Flip | None = Field(None, description="the last axis mirrored")
+    vertical_flip: Flip | None = Field(None, description="the axis before the last mirrored")
+    rotation: Rotation | None = Field(None, description="turned by at most so many degrees")
+    color_jitter: ColorJitter | None = Field(None, description="brightness, contrast, saturation, hue")
+    random_erasing: RandomErasing | None = Field(None, description="a rectangle is blanked")
+    mixup: Mixup | None = Field(None, description="mixed with another sample of the batch")
 
 
 _LOSSES = TypeAdapter(dict[str, Loss])
@@ -303,9 +418,10 @@ def _losses(value: object) -> Loss | dict[str, Loss]:
 
 
 class Regularize(Setting):
-    """Penalties and bounds on weights."""
+    """Penalties and bounds on the weights of convolutions, dense and recurrent layers, not on biases and norms."""
 
-    l1: NotNegative = Field(0.0, description="weight of the L1 norm")
+    l1: NotNegative = Field(0.0, description="weight of the L1 norm of the weights")
+    l2: NotNegative = Field(0.0, description="weight of their squared L2 norm; with l1, the elastic net")
     max_norm: Positive | None = Field(None, description="largest norm of the weights into one unit")
 
 
@@ -326,7 +442,7 @@ class Train(Setting):
     epochs: Size = Field(10, description="epochs")
     batch: Size = Field(32, description="batch size")
     precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="float32, or mixed precision")
-    regularize: Regularize = Field(Regularize(), description="l1, max_norm")
+    regularize: Regularize = Field(Regularize(), description="l1, l2, max_norm")
     clip_gradient: Positive | None = Field(None, description="largest norm of the gradient")
     ema: Probability | None = Field(None, description="decay of an average of the weights")
     augment: list[Augmentation] = Field([], description="augmentations in order")

@@ -33,6 +33,10 @@ ACCEPTED = {
 {epochs: 90, batch: 128}
 {precision: bfloat16, clip_gradient: 1.0, ema: 0.999}   {regularize: {l1: 0, max_norm: 3.0}}   {batch: =n}
 {augment: [{random_crop: {padding: 4}}, horizontal_flip, {mixup: 0.2}]}   {early_stopping: {patience: 5}}
+{regularize: {l1: 1e-4, l2: 1e-5}}   {augment: [{random_crop: 2}, {random_crop: {padding: =n, padding_mode: reflect}}]}
+{augment: [{rotation: 15}, {rotation: =n * 5}, {rotation: {degrees: 30}}, rotation, {vertical_flip: 0.1}, mixup]}
+{augment: [{color_jitter: {hue: 0.1}}, {color_jitter: }, {random_erasing: {scale: [0.1, =1 / n]}}, {mixup: {alpha: 0}}]}
+{augment: [random_resized_crop, {random_resized_crop: {scale: [0.5, 1], ratio: [1, 1]}}, {horizontal_flip: {p: 1}}]}
 """,
 }
 
@@ -61,8 +65,17 @@ REFUSED = {
     "train": """
 {«losses: mse}   {loss: «msee}   {loss: {logits: «hinge}}   {loss: «3}   {optimizer: «adagrad}   {epochs: «0}
 {optimizer: {sgd: {«learning_rate: 0.1}}}   {optimizer: {sgd: {lr: «-1}}}   {schedule: «linear}   {ema: «1.5}
-{precision: «int8}   {regularize: {«l2: 1}}   {augment: «horizontal_flip}   {augment: [«flip]}   {batch: «2.5}
+{precision: «int8}   {regularize: {«l3: 1}}   {augment: «horizontal_flip}   {augment: [«flip]}   {batch: «2.5}
 {early_stopping: «5}   {clip_gradient: «0}   {loss: {cross_entropy: {weight: «'a'}}}
+{regularize: {l2: «-1}}   {regularize: {max_norm: «0}}   {augment: [{random_crop: {«pading: 4}}]}
+{augment: [{random_crop: «-1}]}   {augment: [{random_crop: {padding_mode: «mirror}}]}   {augment: [{rotation: «200}]}
+{augment: [{rotation: {degrees: «fast}}]}   {augment: [{rotation: «[1, 2]}]}   {augment: [{horizontal_flip: «1.5}]}
+{augment: [{color_jitter: «0.2}]}   {augment: [{color_jitter: {hue: «0.6}}]}   {augment: [{mixup: «-0.1}]}
+{augment: [{color_jitter: {contrast: «-1}}]}   {augment: [{mixup: «true}]}   {augment: [{mixup: {«beta: 1}}]}
+{augment: [{random_erasing: {scale: «[0.3, 0.1]}}]}   {augment: [{random_erasing: {scale: «[0.1, 2]}}]}
+{augment: [{random_erasing: {scale: «[0, 0.1]}}]}   {augment: [{random_resized_crop: {ratio: «[1]}}]}
+{augment: [{random_resized_crop: {scale: «0.5}}]}   {augment: [{random_erasing: «0.5}]}
+{augment: [{random_resized_crop: {ratio: «[a, b]}}]}   {augment: [«{rotation: 15, mixup: 0.2}]}
 """,
 }
 
@@ -105,6 +118,35 @@ def test_defaults_are_those_of_training() -> None:
     assert train.loss.name == "cross_entropy"
     assert train.optimizer.name == "sgd"
     assert train.schedule.name == "constant"
+
+
+def test_augmentations_and_their_defaults() -> None:
+    text = "{augment: [{random_crop: {padding: 4}}, horizontal_flip, {mixup: 0.3}, {rotation: }, {random_crop: 2}]}"
+    found = [(a.name, a.options.model_dump()) for a in setting("train", text).augment]
+    assert found == [
+        ("random_crop", {"padding": 4, "padding_mode": "zeros"}),
+        ("horizontal_flip", {"p": 0.5}),
+        ("mixup", {"alpha": 0.3}),
+        ("rotation", {"degrees": 15}),
+        ("random_crop", {"padding": 2, "padding_mode": "zeros"}),
+    ]
+    text = "{augment: [color_jitter, random_erasing, vertical_flip, mixup, random_resized_crop]}"
+    assert [a.options.model_dump() for a in setting("train", text).augment] == [
+        {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.0},
+        {"p": 0.5, "scale": (0.02, 0.33), "ratio": (0.3, 3.3)},
+        {"p": 0.5},
+        {"alpha": 0.2},
+        {"scale": (0.08, 1.0), "ratio": (0.75, 4 / 3)},
+    ]
+
+
+def test_what_is_said_of_an_augmentation() -> None:
+    assert "'padding'" in complaint(net("- relu", more="train: {augment: [{random_crop: {«pading: 4}}]}"))
+    assert "'rotation'" in complaint(net("- relu", more="train: {augment: [«rotate]}"))
+    message = complaint(net("- relu", more="train: {augment: [{rotation: «200}]}"))
+    assert "`augment.rotation.degrees` of `train`: an angle from 0 to 180 degrees is wanted, not 200" in message
+    message = complaint(net("- relu", more="train: {augment: [{random_erasing: {scale: «[0.3, 0.1]}}]}"))
+    assert "a range [smallest, largest] of shares above 0, of the area, is wanted, not [0.3, 0.1]" in message
 
 
 def plain(text: str) -> Any:

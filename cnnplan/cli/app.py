@@ -22,6 +22,8 @@ COMMANDS = (
     "diff",
     "verify",
     "build",
+    "train",
+    "predict",
     "devices",
     "ops",
     "zoo",

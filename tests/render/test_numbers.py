@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnplan.render.numbers import bar, counted, exact, percent, plural, short, size
+from cnnplan.render.numbers import bar, counted, duration, exact, percent, plural, short, size
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,32 @@ def test_size(n: int, text: str) -> None:
 )
 def test_percent(part: int, whole: int, text: str) -> None:
     assert percent(part, whole) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, "0 s"),
+        (1.23e-6, "1.2 µs"),
+        (9.96e-3, "10 ms"),
+        (0.041, "41 ms"),
+        (0.85, "850 ms"),
+        (0.9996, "1.0 s"),
+        (2.1, "2.1 s"),
+        (63, "63 s"),
+        (119.4, "119 s"),
+        (119.6, "2 min"),
+        (250, "4 min 10 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h"),
+        (12_000, "3 h 20 min"),
+        (48 * 3600 - 60, "47 h 59 min"),
+        (48 * 3600 - 20, "2 d"),
+        (53 * 3600, "2 d 5 h"),
+    ],
+)
+def test_duration(n: float, text: str) -> None:
+    assert duration(n) == text
 
 
 def test_bar() -> None:

@@ -114,7 +114,7 @@ def test_defaults_of_settings_are_what_a_spec_would_say() -> None:
         "epochs": 10,
         "batch": 32,
         "precision": "float32",
-        "regularize": {"l1": 0.0},
+        "regularize": {"l1": 0.0, "l2": 0.0},
         "augment": [],
     }
     assert train["optimizer"]["properties"]["adamw"]["properties"]["betas"]["default"] == [0.9, 0.999]
@@ -240,8 +240,9 @@ train: {loss: {cross_entropy: {weights: 1}}}   train: {loss: {cross_entropy: {we
 train: {optimizer: adagrad}   train: {optimizer: {sgd: {learning_rate: 0.1}}}   train: {optimizer: {sgd: {lr: -1}}}
 train: {optimizer: {sgd: {weight_decay: -1}}}   train: {optimizer: {sgd: {}, adam: {}}}   train: {optimizer: {}}
 train: {optimizer: {adam: {betas: [0.9]}}}   train: {schedule: linear}   train: {schedule: {cosine: {minimum: -1}}}
-train: {epochs: 0}   train: {batch: 2.5}   train: {ema: 1.5}   train: {precision: int8}   train: {regularize: {l2: 1}}
+train: {epochs: 0}   train: {batch: 2.5}   train: {ema: 1.5}   train: {precision: int8}   train: {regularize: {l3: 1}}
 train: {regularize: {l1: -1}}   train: {augment: horizontal_flip}   train: {augment: [flip]}
+train: {augment: [{rotation: 200}]}   train: {augment: [{color_jitter: 0.2}]}   train: {augment: [{mixup: {beta: 1}}]}
 train: {clip_gradient: 0}
 train: {early_stopping: 5}   train: {early_stopping: {patience: 0}}
 """,
