@@ -13,6 +13,8 @@ demo: $(READY)
 	mkdir -p build
 	$(BIN)/cnnplan build specs/vgg16.yaml -o build/vgg16.py
 	$(BIN)/python examples/forward.py build/vgg16.py
+	rm -rf build/lenet5
+	$(BIN)/cnnplan train specs/lenet5.yaml --data digits --epochs 15 --output build/lenet5
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -79,6 +79,7 @@ def command(
 
     plan = common.planned(spec, set_, input_size, stdin_filename, color, common.configuration(config, isolated))
     try:
+        from cnnplan.runtime.data.images import strict
         from cnnplan.runtime.given import listed
         from cnnplan.runtime.predict import Predictor
     except ModuleNotFoundError as error:
@@ -91,11 +92,12 @@ def command(
     predictor = Predictor(plan, weights, device.value, top)
     skipped: list[Unreadable] = []
     pieces = _rows(predictor, files, batch, _format(format_, predictor, files), skipped, quiet)
-    if to_file:
-        common.deliver("".join([common.printed(piece, color, to_file) for piece in pieces]), output)
-    else:
-        for piece in pieces:
-            common.deliver(common.printed(piece, color), None)
+    with strict():
+        if to_file:
+            common.deliver("".join([common.printed(piece, color, to_file) for piece in pieces]), output)
+        else:
+            for piece in pieces:
+                common.deliver(common.printed(piece, color), None)
     raise typer.Exit(int(len(skipped) > len(files.others)))
 
 

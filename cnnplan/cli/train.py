@@ -6,6 +6,7 @@ import gc
 import sys
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads annotations
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -123,6 +124,8 @@ def command(
         compiled=compile_,
         workers=workers,
         minutes=save_every,
+        spec_options="".join(f" --set {quote(one)}" for one in set_ or ())
+        + (f" --input-size {input_size}" * bool(input_size)),
     )
     how = "none" if quiet else "bar" if sys.stderr.isatty() else "lines"
     if dry_run:

@@ -29,7 +29,7 @@ DECIMALS: Final = 4
 """Of probabilities and shares."""
 DIGITS: Final = 5
 """Of values."""
-CLASSES, LABELS, VALUES, SHARES, RANGE = "classes", "labels", "values", "shares", "range"
+CLASSES, LABELS, SCORES, VALUES, SHARES, RANGE = "classes", "labels", "scores", "values", "shares", "range"
 
 
 class Answer(NamedTuple):
@@ -50,8 +50,8 @@ class Reading(NamedTuple):
     Attributes:
         output: its index among those of the network.
         loss: that it was trained with.
-        kind: "classes": exclusive, the likeliest; "labels": all at or above 0.5; "values"; "shares": of the positions
-            of a map, by class; "range": mean, minimum and maximum of a map of values.
+        kind: "classes": exclusive, the likeliest; "labels": all at or above 0.5; "scores": the class with the largest
+            value; "values"; "shares": of the positions of a map, by class; "range": mean, minimum and maximum of a map.
         names: of the classes, or of the values.
         top: how many classes are wanted; None for the kind's own number.
     """
@@ -69,6 +69,8 @@ class Reading(NamedTuple):
         limit = y.nan_to_num(nan=0, posinf=0, neginf=0).abs().max().item() * NOISE
         if not (y.isfinite() | (y == -torch.inf) & (self.kind in (CLASSES, LABELS))).all():
             return Answer(None, sure=True)
+        if len(self.names) == 2 and len(y) == 1:  # one unit for two classes: its sigmoid is the softmax of 0 and it
+            y = torch.cat([torch.zeros_like(y), y])
         return _READERS[self.kind](self, y, limit)
 
 
@@ -85,23 +87,26 @@ def reading_of(plan: Plan, trained: Trained | None, top: int | None) -> Reading:
     name, value = list(plan.graph.outputs.items())[output]
     loss = (trained and trained.loss) or losses[output]
     assert loss
-    dense = value.shape.spatial and value.shape.numel > value.shape[0]
-    if loss in ("mse", "l1"):
+    dense = bool(value.shape.spatial) and value.shape.numel > value.shape[0]
+    count, classes = value.shape[0], trained.classes if trained else ()
+    if loss in ("mse", "l1") and (dense or len(classes) != count or count == 1):
         if top is not None:
             raise UsageError(f"--top is about classes, and '{name}' of '{plan.name}' gives values ({loss})")
-        count = value.shape[0]
-        names = ("mean", "minimum", "maximum") if dense else tuple(f"value{i}" for i in range(count))
-        return Reading(output, loss, RANGE if dense else VALUES, names if count > 1 or dense else ("value",), None)
-    given = trained.classes if trained else ()
-    if given and len(given) != value.shape[0]:
+        several = tuple(f"value{i}" for i in range(count)) if count > 1 else ("value",)
+        found = (RANGE, ("mean", "minimum", "maximum")) if dense else (VALUES, several)
+        return Reading(output, loss, *found, None)
+    if loss == "binary_cross_entropy" and len(classes) == 2 and count == 1:
+        return Reading(output, "cross_entropy", SHARES if dense else CLASSES, classes, top)
+    if classes and len(classes) != count:
         line = f" (line {value.node.line})" if value.node else ""
-        shown = ", ".join(map(printable, given[:3]))
+        shown = ", ".join(map(printable, classes[:3]))
         raise UsageError(
-            f"output '{name}'{line} gives {value.shape[0]:,} classes, and the weights were trained for {len(given):,} "
-            f"({shown}{', …' if len(given) > 3 else ''}): they belong to another spec"
+            f"output '{name}'{line} gives {count:,} classes, and the weights were trained for {len(classes):,} "
+            f"({shown}{', …' if len(classes) > 3 else ''}): they belong to another spec"
         )
-    kind = SHARES if dense else LABELS if loss == "binary_cross_entropy" else CLASSES
-    return Reading(output, loss, kind, given or tuple(map(str, range(value.shape[0]))), top)
+    kinds = {"binary_cross_entropy": LABELS, "mse": SCORES, "l1": SCORES}
+    kind = SHARES if dense else kinds.get(loss, CLASSES)
+    return Reading(output, loss, kind, classes or tuple(map(str, range(count))), top)
 
 
 def _classes(how: Reading, y: Tensor, limit: float) -> Answer:
@@ -124,6 +129,13 @@ def _ranked(how: Reading, y: Tensor, p: Tensor, count: int, limit: float) -> Ans
     sure = _same(found - error, found + error) and bool((gaps > 2 * limit).all())
     numbers = [round(n, DECIMALS) for n in found.tolist()]
     return Answer(tuple((how.names[c], n) for c, n in zip(classes, numbers, strict=True)), sure)
+
+
+def _scores(how: Reading, y: Tensor, limit: float) -> Answer:
+    """Classes by value, where a distance to 0 and 1 was trained."""
+    ranked = y.sort(descending=True, stable=True)
+    found = zip(ranked.indices.tolist(), map(_digits, ranked.values.tolist()), strict=True)
+    return Answer(tuple((how.names[c], n) for c, n in found)[: how.top or 1], sure=False)
 
 
 def _values(how: Reading, y: Tensor, limit: float) -> Answer:
@@ -160,6 +172,7 @@ def _same(low: Tensor, high: Tensor) -> bool:
 _READERS: Final[dict[str, Callable[[Reading, Tensor, float], Answer]]] = {
     CLASSES: _classes,
     LABELS: _labels,
+    SCORES: _scores,
     VALUES: _values,
     SHARES: _shares,
     RANGE: _range,

@@ -1,132 +1,109 @@
-"""Samples for prediction in files of numpy: .npy for one input, .npz for one or several.
+"""Samples for prediction in files of numpy, read as for training: .npy for one input, .npz for one or several.
 
-for index, load in samples("x.npz", plan): load()
+for number, load in samples("x.npz", plan): load()
 """
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from cnnplan.diagnostics import printable, some
+from cnnplan.errors import UsageError
+from cnnplan.runtime.data.npz import INPUTS
+from cnnplan.runtime.data.npz_archive import Archive
+from cnnplan.runtime.data.npz_inputs import as_input, check_tokens
 from cnnplan.runtime.images import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from torch import Tensor
+
     from cnnplan.graph import Value
     from cnnplan.planning import Plan
+    from cnnplan.runtime.data.npz_inputs import Array
 
 SUFFIXES: Final = frozenset((".npy", ".npz"))
 
 
-class _Input(NamedTuple):
-    """An input of the network, and how many tokens it knows; None for floats."""
-
-    value: Value
-    tokens: int | None
-
-
 def samples(path: str, plan: Plan) -> Iterator[tuple[int | None, Callable[[], tuple[Tensor, ...]]]]:
-    """The samples of a file: each with its number, None where the file is one sample, and what loads it.
+    """The samples of a file: each with its number, None where the file is one sample, and what gives its tensors.
 
-    An .npz has them under `x` or under the names of the inputs. A sample is uint8 (0 to 255), float32, or int64 for
-    tokens, channels first; maps may have another size. Loading raises Unreadable for what is not finite and for tokens
-    that the network does not know.
+    An .npz has them under the inputs' names; for one input `x` or `images` do as well, or the only array. Dtypes and
+    places of channels are those that `npz_inputs.as_input` takes; maps may have another size.
 
     Raises:
         Unreadable: the file cannot be read, or does not have what the network takes.
     """
-    inputs = [_Input(value, _tokens(plan, value)) for value in plan.graph.inputs]
-    arrays = _opened(path, [value.name for value in plan.graph.inputs])
-    alone = {_is_sample(path, array, value) for array, (value, _) in zip(arrays, inputs, strict=True)}
-    if len(alone) > 1 or (alone == {False} and len({len(array) for array in arrays}) > 1):
-        shapes = " and ".join("x".join(map(str, array.shape)) for array in arrays)
-        raise Unreadable(path, f"its arrays have different numbers of samples: {shapes}")
-    if alone == {True}:
-        yield None, partial(_sample, path, arrays, inputs, None)
-        return
-    if not len(arrays[0]):
-        raise Unreadable(path, "it has no samples")
-    for index in range(len(arrays[0])):
-        yield index, partial(_sample, path, arrays, inputs, index)
-
-
-def _tokens(plan: Plan, value: Value) -> int | None:
-    if value.dtype != "int64":
-        return None
-    readers = (node.op for node in plan.graph.nodes if value in node.inputs)
-    return min((op.num_embeddings for op in readers if hasattr(op, "num_embeddings")), default=1 << 63)
-
-
-def _opened(path: str, names: list[str]) -> list[Any]:
-    """An array for each input; that of an .npy file stays on the disk until it is read."""
+    inputs = plan.graph.inputs
     try:
         if Path(path).exists() and not Path(path).is_file():
-            raise Unreadable(path, "it is no plain file")
-        with Path(path).open("rb") as file:
-            zipped = file.read(4) == b"PK\x03\x04"
-            file.seek(0)
-            if zipped:
-                with np.load(file, allow_pickle=False) as found:
-                    return [found[name] for name in _chosen(path, found.files, names)]
-        array = np.lib.format.open_memmap(path, mode="r")
+            raise Unreadable(path, "no plain file")
+        names, arrays = (_zipped if Path(path).suffix.lower() == ".npz" else _plain)(path, inputs)
+        single = [_is_sample(array, value) for array, value in zip(arrays, inputs, strict=True)]
+        tensors = []
+        for name, array, value, alone in zip(names, arrays, inputs, single, strict=True):
+            tensor, _ = as_input(array[None] if alone else array, value, name)
+            _check(path, tuple(tensor.shape[1:]), value)
+            check_tokens(plan, value, tensor, name)
+            tensors.append(tensor)
     except Unreadable:
         raise
-    except Exception as error:  # numpy's own for files that are cut or no arrays, zipfile's, zlib's
+    except UsageError as error:
+        raise Unreadable(path, str(error).removeprefix(f"cannot read {printable(path)}: ")) from None
+    if len({len(tensor) for tensor in tensors}) > 1:
+        counts = ", ".join(f"'{name}' {len(tensor):,}" for name, tensor in zip(names, tensors, strict=True))
+        raise Unreadable(path, f"its arrays have unequal numbers of samples: {counts}")
+    for number in range(len(tensors[0])):
+        yield None if all(single) else number, partial(_sample, tensors, number)
+
+
+def _plain(path: str, inputs: Sequence[Value]) -> tuple[list[str], list[Array]]:
+    """The array of an .npy file, which stays on the disk as far as it can."""
+    try:
+        array = np.lib.format.open_memmap(path, mode="c")
+    except Exception as error:  # for files that are no arrays or are cut, numpy has many
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreadable(path, printable(said.partition("\n")[0])[:120].lower() or type(error).__name__) from None
-    if len(names) > 1:
-        raise Unreadable(path, f"the network has {len(names)} inputs: give an .npz with {', '.join(names)}")
-    return [array]
+    if len(inputs) > 1:
+        names = ", ".join(value.name for value in inputs)
+        raise Unreadable(path, f"the network has {len(inputs)} inputs: give an .npz with {names}")
+    return [inputs[0].name], [array]
 
 
-def _chosen(path: str, has: list[str], names: list[str]) -> list[str]:
-    """Which arrays of an .npz are meant: of the inputs' names; for one input also `x`, or the only one."""
-    if len(names) == 1 and names[0] not in has:
-        names = ["x"] if "x" in has else has if len(has) == 1 else names
-    if missing := [name for name in names if name not in has]:
-        other = " or 'x'" if len(names) == 1 else ""
-        raise Unreadable(path, f"it has no array '{missing[0]}'{other}, but {some(map(printable, has))}")
-    return names
+def _zipped(path: str, inputs: Sequence[Value]) -> tuple[list[str], list[Array]]:
+    """The arrays of an .npz file that are meant."""
+    with contextlib.closing(Archive(Path(path))) as file:
+        words = [(*INPUTS, value.name) if len(inputs) == 1 else (value.name,) for value in inputs]
+        names = [file.find(one, "") for one in words]
+        if len(names) == len(file.names) == 1:
+            names = [file.names[0]]
+        for name, wanted in zip(names, words, strict=True):
+            if name is None:
+                needed = " or ".join(f"'{word}'" for word in wanted)
+                raise Unreadable(path, f"it has no {needed}, only {some(map(printable, file.names)) or 'nothing'}")
+        found = [name for name in names if name]
+        return found, [file[name] for name in found]
 
 
-def _is_sample(path: str, array: Any, value: Value) -> bool:
-    """Whether an array is one sample, and not several. It has the right axes and dtype, or is refused."""
-    shape = tuple(value.shape)
-    own = array.shape if array.ndim == len(shape) else array.shape[1:]
-    fixed = len(shape) if value.dtype == "int64" else 1  # maps are resized, as in training
-    if array.ndim not in (len(shape), len(shape) + 1) or own[:fixed] != shape[:fixed] or 0 in own:
-        found = "x".join(map(str, array.shape)) or "one number"
-        raise Unreadable(path, f"it is {found}, and '{value.name}' takes N samples of {value.shape}, channels first")
-    if value.dtype == "int64" and array.dtype.kind not in "iu":
-        raise Unreadable(path, f"it is {array.dtype}, and '{value.name}' takes integers")
-    if value.dtype != "int64" and array.dtype.kind != "f" and array.dtype != np.uint8:
-        raise Unreadable(path, f"it is {array.dtype}, and '{value.name}' takes uint8 (0 to 255) or float32")
-    return bool(array.ndim == len(shape))
+def _is_sample(array: Array, value: Value) -> bool:
+    """Whether an array is one sample: it has no axis for more, unless that of one channel is left out."""
+    axes = len(value.shape)
+    return array.ndim < axes or (array.ndim == axes and value.shape[0] != 1)
 
 
-def _sample(path: str, arrays: Sequence[Any], inputs: Sequence[_Input], index: int | None) -> tuple[Tensor, ...]:
-    found = []
-    which = "it" if index is None else f"sample {index}"
-    for array, (_, tokens) in zip(arrays, inputs, strict=True):
-        part = np.asarray(array if index is None else array[index])
-        if tokens is not None and (wrong := _unknown(part, tokens)) is not None:
-            raise Unreadable(path, f"{which} has token {wrong}, and the network knows 0 to {tokens - 1:,}")
-        with np.errstate(over="ignore"):
-            dtype = np.int64 if tokens is not None else np.uint8 if part.dtype == np.uint8 else np.float32
-            x = torch.from_numpy(np.array(part, dtype))
-        if x.is_floating_point() and not x.isfinite().all():
-            raise Unreadable(path, f"{which} has numbers that are not finite in float32")
-        found.append(x)
-    return tuple(found)
+def _check(path: str, shape: tuple[int, ...], value: Value) -> None:
+    """Whether samples have the right shape; images are resized, as in training."""
+    fixed = 1 if value.shape.rank == 2 and value.dtype != "int64" else len(value.shape)
+    if len(shape) != len(value.shape) or shape[:fixed] != tuple(value.shape)[:fixed]:
+        found = "x".join(map(str, shape))
+        raise Unreadable(path, f"its samples are {found}, and '{value.name}' takes {value.shape}")
 
 
-def _unknown(part: Any, tokens: int) -> int | None:
-    low, high = int(part.min()), int(part.max())
-    return low if low < 0 else high if high >= tokens else None
+def _sample(tensors: Sequence[Tensor], number: int) -> tuple[Tensor, ...]:
+    return tuple(tensor[number] for tensor in tensors)

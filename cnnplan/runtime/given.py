@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.diagnostics import printable, some
 from cnnplan.errors import UsageError
-from cnnplan.runtime import arrays, images
-from cnnplan.runtime.images import Unreadable
+from cnnplan.runtime import arrays
+from cnnplan.runtime.data.images import SUFFIXES
+from cnnplan.runtime.images import CHANNELS, Unreadable, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +49,7 @@ def takes_images(plan: Plan) -> bool:
     """Whether the network's one input may be a gray or a color image."""
     first = plan.graph.inputs[0]
     single = len(plan.graph.inputs) == 1 and first.dtype != "int64"
-    return single and len(first.shape.spatial) == 2 and first.shape[0] in images.MODES
+    return single and len(first.shape.spatial) == 2 and first.shape[0] in CHANNELS
 
 
 def listed(paths: Sequence[str], plan: Plan) -> Files:
@@ -61,7 +62,7 @@ def listed(paths: Sequence[str], plan: Plan) -> Files:
         UsageError: a path is not there, a folder has no such file, or images are named for a network that takes none.
     """
     pictures = takes_images(plan)
-    wanted = images.SUFFIXES if pictures else arrays.SUFFIXES
+    wanted = frozenset(SUFFIXES) if pictures else arrays.SUFFIXES
     read: dict[str, None] = {}
     others: dict[str, None] = {}
     for path in paths:
@@ -105,7 +106,7 @@ def items(paths: Sequence[str], plan: Plan) -> Iterator[Item | Unreadable]:
     channels, *size = plan.graph.inputs[0].shape
     for path in paths:
         if Path(path).suffix.lower() not in arrays.SUFFIXES:
-            yield Item(path, None, partial(_image, path, channels, (size[0], size[1])))
+            yield Item(path, None, partial(_image, path, (channels, size[0], size[1])))
             continue
         try:
             for number, load in arrays.samples(path, plan):
@@ -114,5 +115,5 @@ def items(paths: Sequence[str], plan: Plan) -> Iterator[Item | Unreadable]:
             yield error
 
 
-def _image(path: str, channels: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
-    return (images.decode(path, channels, size),)
+def _image(path: str, shape: tuple[int, int, int]) -> tuple[Tensor, ...]:
+    return (decode(path, shape),)

@@ -19,7 +19,7 @@ import torch
 
 from cnnplan.diagnostics import printable
 from cnnplan.errors import UsageError
-from cnnplan.runtime.answers import Answer, reading_of
+from cnnplan.runtime.answers import CLASSES, LABELS, SHARES, Answer, reading_of
 from cnnplan.runtime.build import build
 from cnnplan.runtime.given import items
 from cnnplan.runtime.images import Unreadable
@@ -95,7 +95,7 @@ class Predictor:
     def _said(self, trained: Trained | None, weights: str | Path) -> list[str]:
         shown, reading = printable(str(weights)), self.reading
         if trained is None:
-            about = "classes are numbers, and " if reading.kind in ("classes", "labels", "shares") else ""
+            about = "classes are numbers, and " if reading.kind in (CLASSES, LABELS, SHARES) else ""
             return [f"{shown} says nothing of classes and normalization: {about}bytes go in as 0…1"]
         planned = self.plan.conditions.losses[reading.output]
         if trained.loss not in (planned, None):

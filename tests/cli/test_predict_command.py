@@ -5,6 +5,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,24 @@ def test_values(here: Path) -> None:
         assert line.split()[-3:] == [f"{n:g}" for n in one["values"]]
 
 
+def test_classes_by_value(here: Path) -> None:
+    state = torch.load(here / "plain.pt", weights_only=True)
+    save(here / "scores.safetensors", state, Trained(NAMES, ((0.5,) * 3,), ((0.5,) * 3,), "", "mse"))
+    arguments = ("predict", "mse.yaml", "images", "--weights", "scores.safetensors", "--top", "2")
+    found = json.loads(cnnplan(*arguments, "--format", "json", cwd=here).out)["predictions"]
+    for one, path in zip(found, PATHS, strict=True):
+        y = scores(here, path)
+        order = y.argsort(descending=True)[:2].tolist()
+        assert [(top["class"], top["value"]) for top in one["top"]] == [
+            (NAMES[i], pytest.approx(y[i].item(), rel=6e-5)) for i in order
+        ]
+        assert (one["class"], one["value"]) == (one["top"][0]["class"], one["top"][0]["value"])
+    lines = rows(cnnplan(*arguments, "--format", "csv", cwd=here).out)
+    assert lines[0] == ["path", "class", "value", "class2", "value2"]
+    assert lines[1][1:] == [cell for top in found[0]["top"] for cell in (top["class"], f"{top['value']:g}")]
+    assert cnnplan(*arguments, cwd=here).out.split()[:5] == ["path", "class", "value", "class", "value"]
+
+
 def test_maps(here: Path) -> None:
     spec = "cnnplan: 1\nname: m\ninput: [3, 4, 6]\nlayers: [{conv: {out_channels: 2, kernel_size: 1}}]\n"
     (here / "m.yaml").write_text(spec)
@@ -209,14 +229,14 @@ def test_files_that_cannot_be_read_are_named_and_the_others_predicted(here: Path
     found = json.loads(result.out)
     assert [one["path"] for one in found["predictions"]] == PATHS
     assert {one["path"]: one["reason"] for one in found["skipped"]} == {
-        "images/a2.png": "it is no image of a known format",
+        "images/a2.png": "no image",
         "images/inner/cut.jpg": next(one["reason"] for one in found["skipped"] if "cut" in one["path"]),
         "images/labels.csv": "no sample by its name",
         "images/notes.md": "no sample by its name",
     }
     assert result.err.splitlines()[:2] == [
         "left out, by its name no sample: images/labels.csv and 1 more",
-        "error: cannot read images/a2.png: it is no image of a known format",
+        "error: cannot read images/a2.png: no image",
     ]
     quiet = predict(here, "-q", code=1)
     assert len(quiet.err.splitlines()) == 2
@@ -274,6 +294,49 @@ def test_variables_sizes_and_color(here: Path) -> None:
     assert standard.out == predict(here).out
 
 
+def test_progress_is_for_terminals(here: Path) -> None:
+    """With standard error on a terminal, and results elsewhere."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "cnnplan", "predict", "cross_entropy.yaml", "images", "images/none.png"]
+    (here / "images" / "none.png").write_text("")
+    weights = ["--weights", "cross_entropy.safetensors", "--format", "csv"]
+    result = subprocess.run([*command, *weights], cwd=here, stdout=subprocess.PIPE, stderr=theirs, timeout=60)
+    os.close(theirs)
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert result.returncode == 1
+    assert result.stdout.decode() == predict(here, "--format", "csv", code=1).out
+    for count in range(1, 5):
+        assert f"\r\x1b[K{count} of 4 files" in said
+    assert "\r\x1b[Kerror: cannot read images/none.png: no image\r\n" in said
+    assert said.endswith("\r\x1b[K")
+
+
+def test_what_train_measured_is_what_predict_says(here: Path) -> None:
+    """The accuracy on the test images, counted from the predictions of their files."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 9)):
+        for number, name in enumerate(("blue", "green", "red")):
+            folder = here / "data" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = random.integers(0, 200, (*random.integers(3, 9, 2), 3))
+                pixels[..., 2 - number] += random.integers(0, 56)
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
+    text = SPEC.replace("LOSS", "cross_entropy, epochs: 1, batch: 6").replace("flatten,", "{conv: 4}, flatten,")
+    (here / "net.yaml").write_text(
+        text.replace("{conv: 4}", "{conv: {out_channels: 4, kernel_size: 1}}, batchnorm, relu")
+    )
+    trained = cnnplan("train", "net.yaml", "--data", "folder:data", "-o", "run", "-q", cwd=here)
+    assert trained.code == 0, trained.err
+    summary = json.loads((here / "run" / "summary.json").read_text())
+    weights = ("--weights", "run/model.safetensors", "--format", "csv")
+    found = rows(cnnplan("predict", "net.yaml", "data/test", *weights, cwd=here).out)[1:]
+    assert len(found) == 27
+    right = sum(Path(path).parent.name == name for path, name, _ in found)
+    assert right / 27 == pytest.approx(summary["test_accuracy"], abs=1e-6)
+
+
 def test_a_spec_that_is_not_valid(here: Path) -> None:
     (here / "broken.yaml").write_text(SPEC.replace("flatten", "flaten").replace("LOSS", "mse"))
     result = cnnplan("predict", "broken.yaml", "images", "--weights", "plain.pt", cwd=here)
@@ -309,7 +372,7 @@ def test_wrong_usage_exits_with_2(here: Path, arguments: tuple[str, ...], messag
     assert message in " ".join(result.err.split())
 
 
-@pytest.mark.parametrize("missing", ["torch", "PIL", "safetensors"])
+@pytest.mark.parametrize("missing", ["torch", "PIL"])
 def test_without_an_extra(here: Path, missing: str) -> None:
     (here / "absent").mkdir()
     (here / "absent" / f"{missing}.py").write_text(

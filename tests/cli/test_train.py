@@ -39,6 +39,7 @@ def test_a_run_and_its_files(folder: Path) -> None:
     assert summary["test_accuracy"] > 0.85
     assert summary["data"] | {"fingerprint": ""} == {
         "name": "digits", "fingerprint": "", "classes": 10, "train": 1294, "val": 144, "test": 359,
+        "replaced": [],
     }  # fmt: skip
     assert summary["memory"]["planned"]["training_peak"] == summary["memory"]["measured"]["training_peak"]
     assert [line.split(",")[0] for line in (run / "metrics.csv").read_text().splitlines()] == ["epoch", "1", "2"]

@@ -82,11 +82,29 @@ def test_a_map_of_values_is_its_range() -> None:
     assert found.pairs == (("mean", 5.5), ("minimum", 0), ("maximum", 11))
 
 
-@pytest.mark.parametrize("kind", ["classes", "labels", "values", "shares", "range"])
+def test_one_unit_for_two_classes() -> None:
+    for logit in (1.5, -0.25):
+        p = 1 / (1 + math.exp(-logit))
+        both = (("yes", round(p, 4)), ("no", round(1 - p, 4)))
+        found = how("classes", "cross_entropy", ("no", "yes"), top=2)(doubles(logit)).pairs
+        assert found == (both if logit > 0 else both[::-1])
+    y = torch.tensor([[[3.0, -1, -2, -3]]], dtype=torch.float64)
+    assert how("shares", "cross_entropy", ("no", "yes"))(y).pairs == (("no", 0.75), ("yes", 0.25))
+
+
+def test_classes_by_value() -> None:
+    y = doubles(0.123456, 1.25, -0.5, 0.25)
+    assert how("scores", "mse")(y).pairs == (("bee", 1.25),)
+    assert how("scores", "mse", top=3)(y).pairs == (("bee", 1.25), ("dog", 0.25), ("ant", 0.12346))
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "scores", "values", "shares", "range"])
 def test_what_is_not_finite_has_no_answer(kind: str) -> None:
     shape = (4, 2, 3) if kind in ("shares", "range") else (4,)
     names = ("mean", "minimum", "maximum") if kind == "range" else NAMES
-    loss = {"labels": "binary_cross_entropy", "values": "mse", "range": "mse"}.get(kind, "cross_entropy")
+    loss = {"labels": "binary_cross_entropy", "scores": "mse", "values": "mse", "range": "mse"}.get(
+        kind, "cross_entropy"
+    )
     for wrong in (math.nan, math.inf):
         y = torch.zeros(shape, dtype=torch.float64)
         y.view(-1)[1] = wrong
@@ -143,8 +161,9 @@ def test_ties_and_thresholds_are_never_sure() -> None:
     assert not how("classes")(doubles(5, 5 - 1e-6, 3, 1)).sure
     assert how("classes")(doubles(5, 3, 3, 1)).sure  # the tie is behind those that are printed
     assert not how("classes", top=2)(doubles(5, 3, 3, 1)).sure
-    assert not how("labels", "binary_cross_entropy")(doubles(5, -4, 1e-6, 1)).sure
-    assert not how("labels", "binary_cross_entropy")(doubles(5, -4, -1e-6, 1)).sure
+    assert how("labels", "binary_cross_entropy")(doubles(5, -4, 1.2e-3, 2)).sure
+    assert not how("labels", "binary_cross_entropy")(doubles(5, -4, 1e-6, 2)).sure
+    assert not how("labels", "binary_cross_entropy")(doubles(5, -4, -1e-6, 2)).sure
     assert not how("values", "mse")(doubles(1, 1, 1, 1)).sure
     y = torch.zeros(4, 2, 2, dtype=torch.float64)
     y[0] = 1
@@ -188,6 +207,13 @@ def test_the_loss_says_how_it_is_read() -> None:
     assert read(vector, "{loss: mse}", trained(loss="nll")).kind == "classes"
     assert read(vector, "", trained(4)).names == ("c0", "c1", "c2", "c3")
     assert read(vector, "", trained(4), top=2).top == 2
+    assert read(vector, "{loss: mse}", trained(4, "mse"), top=2)[2:4] == ("scores", ("c0", "c1", "c2", "c3"))
+    assert read(dense, "{loss: mse}", trained(4, "mse")).kind == "range"
+    single = "[flatten, {linear: 1}]"
+    two = read(single, "{loss: binary_cross_entropy}", trained(2, "binary_cross_entropy"))
+    assert (two.kind, two.loss, two.names) == ("classes", "cross_entropy", ("c0", "c1"))
+    assert read(single, "{loss: binary_cross_entropy}", trained(1, "binary_cross_entropy")).kind == "labels"
+    assert read(single, "{loss: mse}", trained(2, "mse"))[2:4] == ("values", ("value",))
 
 
 def test_of_several_outputs_the_first_with_a_loss() -> None:

@@ -231,15 +231,15 @@ def test_what_cannot_be_read_is_given_in_its_place(tmp_path: Path, files: list[s
     plan, _ = photos(tmp_path / "w.safetensors")
     (tmp_path / "bad.png").write_text("nonsense")
     np.save(tmp_path / "bad.npy", np.zeros((2, 4, 4)))
-    np.save(tmp_path / "nan.npy", np.stack([np.zeros((3, 12, 16)), np.full((3, 12, 16), np.nan)]))
+    np.save(tmp_path / "nan.npy", np.full((2, 3, 12, 16), np.nan))
     bad, array, nan = (str(tmp_path / name) for name in ("bad.png", "bad.npy", "nan.npy"))
     given = [bad, files[0], bad, array, *files[1:4], nan, files[4], bad]
     predictor = Predictor(plan, tmp_path / "w.safetensors", "cpu")
     for batch in (1, 2, 32):
         found = list(predictor(given, batch))
-        assert [isinstance(one, Unreadable) for one in found] == [1, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1]
-        assert [one.path for one in found] == [*given[:8], nan, *given[8:]]
-    assert list(predictor([bad, array])) != []
+        assert [isinstance(one, Unreadable) for one in found] == [1, 0, 1, 1, 0, 0, 0, 1, 0, 1]
+        assert [one.path for one in found] == given
+    assert len(list(predictor([bad, array]))) == 2
     assert list(predictor([])) == []
 
 

@@ -59,7 +59,8 @@ def gathered(
         split: Pictures(images.source, images.classes, shape, torch.tensor(list(headers[split]), dtype=torch.int64))
         for split, images in splits.items()
     }
-    _complete(pictures, classes)
+    given = splits["train"].classes.bincount(minlength=len(classes))
+    _complete(pictures, classes, given)
     notices = _mixed(read) + _resized(read, shape)
     data = Data(
         name=name(len(read)),
@@ -78,7 +79,7 @@ def gathered(
         return replace(data, notices=(*left_out.notices, *notices))
     memory = {split: held(samples, left_out) for split, samples in pictures.items()}
     left_out.check()
-    _complete(memory, classes)
+    _complete(memory, classes, given)
     return replace(
         data,
         name=name(sum(map(len, memory.values()))),
@@ -89,8 +90,8 @@ def gathered(
     )
 
 
-def _complete(splits: Mapping[str, Pictures | Arrays], classes: tuple[str, ...]) -> None:
-    """Whether something is left of each split, and of each class in train.
+def _complete(splits: Mapping[str, Pictures | Arrays], classes: tuple[str, ...], given: Tensor) -> None:
+    """Whether something is left of each split, and of each class of train, which had so many images.
 
     Raises:
         UsageError: nothing is.
@@ -100,9 +101,9 @@ def _complete(splits: Mapping[str, Pictures | Arrays], classes: tuple[str, ...])
             raise UsageError(f"none of the images of {split} can be read")
     labels = splits["train"].labels
     assert labels is not None
-    counts = labels.bincount(minlength=len(classes))
-    if empty := [printable(classes[i]) for i in (counts == 0).nonzero().flatten().tolist()]:
-        raise UsageError(f"no image to train on can be read of {some(empty)}")
+    lost = (given > 0) & (labels.bincount(minlength=len(classes)) == 0)
+    if names := [printable(classes[i]) for i in lost.nonzero().flatten().tolist()]:
+        raise UsageError(f"no image to train on can be read of {some(names)}")
 
 
 def _mixed(read: Sequence[Header]) -> tuple[str, ...]:

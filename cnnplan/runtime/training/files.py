@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zipfile
+from errno import EINVAL
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,10 @@ from cnnplan.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
+
+
+PARTS = ("loops", "state_dict", "optimizer_states", "lr_schedulers", "history", "cnnplan")
+"""What a checkpoint has."""
 
 
 class NotWritten(UsageError):
@@ -79,12 +85,16 @@ def read(path: Path, place: Any = "cpu") -> dict[str, Any]:
     """
     shown = printable(str(path))
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load does not look at its checksums
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile
         found = torch.load(path, map_location=place, weights_only=True)
-    except OSError as error:
-        raise UsageError(f"cannot read {shown}: {(error.strerror or str(error)).lower()}") from None
     except Exception as error:  # whatever a damaged zip file, or a pickle that runs code, makes of it
-        reason = str(error).partition("\n")[0][:120]
-        raise UsageError(f"{shown} is no checkpoint that can be read: {printable(reason)}") from None
-    if not isinstance(found, dict) or "loops" not in found or "cnnplan" not in found:
+        if isinstance(error, OSError) and error.errno != EINVAL:
+            raise UsageError(f"cannot read {shown}: {(error.strerror or str(error)).lower()}") from None
+        hostile = "weights only" in str(error).lower().replace("_", " ")
+        why = "it holds what may run code" if hostile else "it is damaged, or not whole"
+        raise UsageError(f"{shown} is no checkpoint that can be read: {why}") from None
+    if not isinstance(found, dict) or not all(found.get(part) for part in PARTS):
         raise UsageError(f"{shown} is no checkpoint that `cnnplan train` wrote: --weights starts from other ones")
     return found

@@ -18,6 +18,8 @@ from torchmetrics.classification import (
 )
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
+from cnnplan.runtime.training.objective import IGNORED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,10 +46,11 @@ class Measures(nn.Module):
         self.labels = bool(classes)
         found: dict[str, Metric] = {}
         if self.labels:
-            found["accuracy"] = MulticlassAccuracy(classes, average="micro", validate_args=False, **how)
+            how |= {"validate_args": False, "ignore_index": IGNORED}
+            found["accuracy"] = MulticlassAccuracy(classes, average="micro", **how)
             if classes <= MOST_CLASSES:
-                found["confusion"] = MulticlassConfusionMatrix(classes, validate_args=False, **how)
-                found["iou"] = MulticlassJaccardIndex(classes, validate_args=False, **how)
+                found["confusion"] = MulticlassConfusionMatrix(classes, **how)
+                found["iou"] = MulticlassJaccardIndex(classes, **how)
         elif main.loss == "binary_cross_entropy":
             found["accuracy"] = MultilabelAccuracy(main.classes, average="micro", validate_args=False, **how)
         else:

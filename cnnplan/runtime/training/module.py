@@ -108,7 +108,12 @@ class Trainee(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """What is random in a step depends on its place alone: a run can go on anywhere."""
-        torch.manual_seed(seeded(self.seed, self.current_epoch, batch_idx, self.global_rank))
+        seed = seeded(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.default_generator.manual_seed(
+            seed
+        )  # `torch.manual_seed` formats three stack traces where CUDA is not used
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         inputs = self.prepare(batch.inputs)
@@ -127,11 +132,11 @@ class Trainee(LightningModule):
             right = None
         self._inputs = inputs
         with torch.no_grad():
-            self.sums[0] += loss.detach() * count
-            self.sums[3] += count
+            self.sums[0].add_(loss, alpha=count)
+            self.sums[3].add_(count)
             if right is not None:
-                self.sums[1] += right[0]
-                self.sums[2] += right[1]
+                self.sums[1].add_(right[0])
+                self.sums[2].add_(right[1])
         self._loss = loss.detach()
         return loss
 

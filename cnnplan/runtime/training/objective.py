@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from cnnplan.settings import Loss
 
 
+IGNORED = -100
+"""What stands in a map of classes where there is nothing to learn, as torch.nn.functional.cross_entropy has it."""
+
+
 class Term(NamedTuple):
     """The loss of one output.
 
@@ -108,7 +112,9 @@ class Objective:
         if not main.exclusive and (aim.is_floating_point() or aim.dim() > 1 or main.classes == 1):
             return None
         found = outputs[main.output].argmax(1)
-        return (found == aim.reshape(found.shape)).sum(), found.numel()
+        aim = aim.reshape(found.shape)
+        judged = found.numel() if aim.dim() == 1 else int((aim != IGNORED).sum())
+        return (found == aim).sum(), judged
 
 
 def as_outputs(given: Tensor | Sequence[Tensor]) -> list[Tensor]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from cnnplan.planning import Plan
     from cnnplan.runtime.training.artifact import Trained
+    from cnnplan.runtime.data.base import Data
     from cnnplan.runtime.training.history import History, Row
     from cnnplan.runtime.training.run import Run
 
@@ -98,6 +99,7 @@ class Records:
                 "train": len(run.data.train),
                 "val": len(run.data.val or ()),
                 "test": len(run.data.test or ()),
+                "replaced": _replaced(run.data),
             },
             "train": run.recipe.as_dict(),
             "seed": run.options.seed,
@@ -122,6 +124,12 @@ class Records:
         text = json.dumps(found, indent=1, ensure_ascii=False, default=float) + "\n"
         replace(self.output / "summary.json", lambda file: file.write(text.encode()))
         return found
+
+
+def _replaced(data: Data) -> list[str]:
+    """Files that could not be decoded while the network was trained, for which others stood in."""
+    splits = (data.train, data.val, data.test)
+    return sorted({name for one in splits for name in getattr(one, "replaced", ())})
 
 
 def _device(kind: str) -> str:

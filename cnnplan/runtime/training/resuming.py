@@ -41,6 +41,7 @@ class Restored(NamedTuple):
         best: the best of them, from 1.
         done: whether nothing is left to train.
         mean, std: of the data, by input and channel.
+        threads: that computed: sums of another number of threads have other roundings.
     """
 
     rows: list[dict[str, float]]
@@ -48,6 +49,7 @@ class Restored(NamedTuple):
     done: bool
     mean: Any
     std: Any
+    threads: int
 
 
 def restored(path: Path, marks: Marks, epochs: int) -> Restored:
@@ -66,7 +68,7 @@ def restored(path: Path, marks: Marks, epochs: int) -> Restored:
     rows, best = history["rows"], history["best"]
     patience = marks.recipe["patience"]
     stopped = patience is not None and best is not None and len(rows) - best >= patience
-    return Restored(rows, best, stopped or len(rows) >= epochs, known["mean"], known["std"])
+    return Restored(rows, best, stopped or len(rows) >= epochs, known["mean"], known["std"], known["threads"])
 
 
 def _compare(now: dict[str, Any], then: dict[str, Any], shown: str) -> None:

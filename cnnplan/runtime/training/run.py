@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from cnnplan.runtime.data.base import Data
     from cnnplan.runtime.training.order import Loader
     from cnnplan.runtime.training.recipe import Recipe
+    from cnnplan.runtime.training.resuming import Restored
 
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
@@ -70,6 +71,7 @@ class Options(NamedTuple):
         compiled: through torch.compile.
         workers: processes that fetch data.
         minutes: between checkpoints within an epoch.
+        threads: of a CPU that compute; None leaves torch's own number.
     """
 
     output: Path
@@ -83,6 +85,7 @@ class Options(NamedTuple):
     compiled: bool = False
     workers: int = 0
     minutes: float = 15.0
+    threads: int | None = None
 
 
 class Stopped(UsageError):
@@ -112,7 +115,8 @@ class Run:
         self.world = options.devices * options.nodes
         self.source = emit(plan.graph)
         self.objective = Objective(plan.graph, recipe.losses, data.targets)
-        self.classes = len(data.classes) if self.objective.main.classes > 1 else 0
+        main = self.objective.main
+        self.classes = main.classes if main.exclusive else len(data.classes) if main.classes > 1 else 0
         self.marks = Marks(
             architecture=sha256(self.source.text.encode()).hexdigest(),
             recipe=recipe.as_dict(),
@@ -230,7 +234,18 @@ class Run:
         else:
             mean, std = state.mean, state.std
             self.note(f"the run goes on behind epoch {len(state.rows)}")
-        marks = self.marks.as_dict() | {"mean": mean, "std": std}
+        threads = torch.get_num_threads()
+        if (wanted := self.options.threads if state is None else state.threads) is not None:
+            torch.set_num_threads(wanted)
+        try:
+            return self._train(begun, state, net, mean, std)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _train(
+        self, begun: float, state: Restored | None, net: nn.Module, mean: Any, std: Any
+    ) -> dict[str, Any] | None:
+        marks = self.marks.as_dict() | {"mean": mean, "std": std, "threads": torch.get_num_threads()}
         trained = artifact.Trained(
             self.data.classes, mean, std, self.plan.name, next(iter(self.recipe.losses.values())).name
         )

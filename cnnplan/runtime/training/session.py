@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from cnnplan.runtime.training.recipe import Recipe
 
 RUNS = Path("runs")
+WORK_OF_A_THREAD = 200_000_000
+"""Multiply-accumulates of a step that keep a thread of a CPU busy."""
 CHILD = "CNNPLAN_RUN"
 """The environment variable that tells further processes the folder of the first."""
 
@@ -63,6 +65,8 @@ class Asked(NamedTuple):
     compiled: bool = False
     workers: int | None = None
     minutes: float = 15.0
+    spec_options: str = ""
+    """Those that make the spec what it is, as further commands need them."""
 
 
 class Prepared(NamedTuple):
@@ -142,6 +146,7 @@ def prepared(plan: Plan, asked: Asked, output: Path, *, resume: bool) -> Prepare
         compiled=asked.compiled,
         workers=_workers(data) if asked.workers is None else asked.workers,
         minutes=asked.minutes,
+        threads=_threads(planned, devices) if device == "cpu" else None,
     )
     return Prepared(planned, recipe, data, options)
 
@@ -168,10 +173,18 @@ def _device(asked: Asked, devices: int) -> str:
     return kind
 
 
+def _threads(plan: Plan, processes: int) -> int:
+    """Threads that compute in each process: one where a step is so small that threads would wait for each other."""
+    work = 3 * plan.macs * plan.batch
+    return max(1, min(torch.get_num_threads() // processes, 1 + work // WORK_OF_A_THREAD))
+
+
 def _workers(data: Data) -> int:
     """Processes that fetch: some where files are decoded, none where samples are in memory."""
+    from cnnplan.runtime.data.pictures import Pictures
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, max(1, cores - 1)) if getattr(data.train, "decodes", False) else 0
+    return min(8, max(1, cores - 1)) if isinstance(data.train, Pictures) else 0
 
 
 def _folder(plan: Plan, asked: Asked) -> tuple[Path, bool]:
@@ -234,10 +247,13 @@ class Outcome(NamedTuple):
 
     summary: dict[str, Any]
     output: Path
+    spec_options: str = ""
 
     def page(self) -> Styled:
         """As people read it."""
-        return (words.folded if "folds" in self.summary else words.finished)(self.summary, self.output)
+        if "folds" in self.summary:
+            return words.folded(self.summary, self.output)
+        return words.finished(self.summary, self.output, self.spec_options)
 
 
 def trained(plan: Plan, asked: Asked, how: str, *, color: bool = False) -> Outcome | None:
@@ -263,7 +279,7 @@ def trained(plan: Plan, asked: Asked, how: str, *, color: bool = False) -> Outco
                 summary = _cross_validated(ready, asked.folds, how, color=color)
             else:
                 summary = _run(ready, how, color=color)
-            return Outcome(summary, output) if summary is not None else None
+            return Outcome(summary, output, asked.spec_options) if summary is not None else None
     finally:
         os.environ.pop(CHILD, None)
 
@@ -335,6 +351,8 @@ def described(plan: Plan, asked: Asked, width: int) -> Styled:
             ready = ready._replace(data=cut_folds(ready.data, asked.folds, asked.seed)[0])
         one = Run(*ready, note=note)
         net = one.net()
+        if ready.options.threads is not None:
+            torch.set_num_threads(ready.options.threads)
         place = torch.device(ready.options.device)
         module = one.trainee(net, *statistics(ready.data.train, plan.graph)).to(place).train()
         module.sums = module.sums.to(place)

@@ -42,11 +42,11 @@ def _steps(recipe: Recipe, data: Data, options: Options) -> str:
 
 def _place(options: Options) -> str:
     if options.device == "cpu":
-        return f"cpu, {plural(torch.get_num_threads(), 'thread')}"
+        return f"cpu, {plural(options.threads or torch.get_num_threads(), 'thread')}"
     return f"{options.devices} x {torch.cuda.get_device_name()}"
 
 
-def finished(summary: dict[str, Any], output: Path) -> Styled:
+def finished(summary: dict[str, Any], output: Path, spec_options: str = "") -> Styled:
     """The result, and where it lies."""
     out = Styled()
     out.add(summary["network"], "bold")
@@ -63,9 +63,8 @@ def finished(summary: dict[str, Any], output: Path) -> Styled:
     out.add(f"{best}; {duration(summary['seconds'])}\n")
     there = [name for name in FILES if (output / name).exists()]
     out.add(f"  in {printable(str(output))}: {', '.join(there)}\n", "dim")
-    if summary["data"]["classes"]:
-        spec, weights = printable(summary["spec"]), printable(str(output / "model.safetensors"))
-        out.add(f"  cnnplan predict {spec} --weights {weights} IMAGES\n", "dim")
+    spec, weights = printable(summary["spec"]), printable(str(output / "model.safetensors"))
+    out.add(f"  cnnplan predict {spec}{spec_options} --weights {weights} PATH…\n", "dim")
     return out
 
 

@@ -13,7 +13,7 @@ from cnnplan.errors import UsageError
 from cnnplan.runtime.data import open_data
 from cnnplan.runtime.data.arrays import Arrays
 from cnnplan.runtime.data.base import Data
-from cnnplan.runtime.data.checks import check
+from cnnplan.runtime.data.checks import check, fitted
 from tests.runtime.data.files import photos
 from tests.runtime.data.networks import classifier, network
 
@@ -129,6 +129,13 @@ def test_a_variable_that_only_looks_like_it() -> None:
     assert refused(network(text.format("=kinds + 1"))).endswith("(0, 1, 2 …): change it to 10")
 
 
+def test_a_variable_of_classes_comes_first() -> None:
+    plan = network(
+        "input: [1, 8, 8]\nvariables: {a: 7, classes: 7}\nlayers:\n  - flatten\n  - linear: '=max(a, classes)'"
+    )
+    assert refused(plan).endswith("(0, 1, 2 …): write `--set classes=10`")
+
+
 def test_a_variable_that_was_set() -> None:
     plan = cnnplan.plan(
         "cnnplan: 1\nname: n\ninput: [1, 8, 8]\nvariables: {classes: 10}\nlayers:\n  - flatten\n  - linear: =classes\n",
@@ -196,9 +203,21 @@ def test_an_autoencoder_needs_no_classes(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("size", "targets"), [(3, ("",)), (4, ())])
+def test_vectors_are_given_back_unless_there_are_as_many_classes(size: int, targets: tuple[str, ...]) -> None:
+    plan = network(f"input: [{size}]\nlayers:\n  - linear: {size}\ntrain: {{loss: mse}}")
+    labels = torch.arange(6) % 3
+    samples = Arrays((torch.zeros(6, size),), (labels,), labels)
+    data = Data("given", samples, None, samples, ("a", "b", "c"), ("",), ((size,),), (), "")
+    found = fitted(data, plan)
+    assert found.targets == targets
+    assert len(found.test.__getitems__([0]).targets) == len(targets)
+
+
 def test_no_loss_at_all() -> None:
     plan = network("input: {shape: [8], dtype: int64}\nlayers:\n  - identity")
-    assert refused(plan) == "<text>: no output has a loss, so there is nothing to train"
+    said = "<text>: no output has a loss, so there is nothing to train"
+    assert refused(plan) == refused(plan, "folder:/nowhere") == said
 
 
 def test_targets_by_name() -> None:

@@ -175,6 +175,13 @@ def test_splits_that_are_not_used(given: Any) -> None:
     )
 
 
+def test_a_class_without_rows(given: Any) -> None:
+    given({"train": rows(names=("cat", "dog", "cow"))})
+    data = opened(classes=3)
+    assert data.classes == ("cat", "dog", "cow")
+    assert data.notices[-1] == "no sample to train on is of 'cow'"
+
+
 def test_what_is_refused(given: Any) -> None:
     given({"test": rows(), "extra": rows()})
     assert refused() == "someone/photos has no split 'train', only 'test', 'extra'"

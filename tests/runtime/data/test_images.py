@@ -169,9 +169,10 @@ def test_bytes_behind_an_image_do_not_matter(format: str) -> None:
 
 def test_what_is_no_image() -> None:
     for content in (b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"):
-        with pytest.raises(Exception) as error:  # noqa: PT011
-            header(io.BytesIO(content))
-        assert reason(error.value) == "no image"
+        for read in (header, lambda file: pixels(file, (3, 9, 9))):
+            with pytest.raises(Exception) as error:  # noqa: PT011
+                read(io.BytesIO(content))
+            assert reason(error.value) == "no image"
 
 
 def test_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

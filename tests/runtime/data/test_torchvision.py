@@ -289,6 +289,17 @@ def test_what_cannot_be_had(tmp_path: Path) -> None:
     )
 
 
+def test_a_split_that_is_broken_is_not_taken_for_one_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(STL10):
+        def __init__(self, root: str, split: str = "train") -> None:
+            super().__init__(root, split)
+            if split == "test":
+                raise ValueError("cannot reshape array of size 7")
+
+    monkeypatch.setattr(sys.modules["torchvision.datasets"], "Broken", Broken, raising=False)
+    assert refused("Broken").endswith(": cannot reshape array of size 7")
+
+
 def test_sets_without_a_class_for_each_image(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = sys.modules["torchvision.datasets"]
 

@@ -32,6 +32,7 @@ IMPORTED = (
     "torch.distributed.fsdp",
     "torch.utils.tensorboard",
     "tests.runtime.training.forked",
+    "tests.runtime.training.specs",
 )
 
 
@@ -149,14 +150,16 @@ def _main(
             os.dup2(file.fileno(), stream.fileno())
     os.chdir(cwd)
     os.environ.update(environment)
+    multiprocessing.set_start_method("fork", force=True)  # as everywhere else on Linux
     sys.argv = ["cnnplan", *arguments]
     import torch
 
     from cnnplan.cli import main
-    from cnnplan.runtime.training import charts
+    from tests.runtime.training.specs import drawing
 
     torch.set_num_threads(1)
-    charts.curves = charts.confusion = lambda *_: None  # they take longer than the training
+    for module, name in [*drawing()]:
+        setattr(module, name, lambda *_: None)
     if before is not None:
         before()
     main()

@@ -2,12 +2,16 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+
+from cnnplan.runtime.training import charts, records
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 
@@ -58,6 +62,14 @@ train:
   batch: 64
 """
 """Nothing in it looks at other samples of a batch: it trains alike on one device and on several."""
+
+
+def drawing() -> Iterator[tuple[ModuleType, str]]:
+    """Where the functions are found that draw charts, which takes longer than the trainings of these tests."""
+    for module in (charts, records):
+        for name, value in [*vars(module).items()]:
+            if value in (charts.curves, charts.confusion):
+                yield module, name
 
 
 class Left(NamedTuple):

@@ -106,6 +106,20 @@ def test_dense_classes_have_an_intersection_over_union() -> None:
     result = measures.result()
     assert result["accuracy"] == pytest.approx(3 / 4)
     assert result["iou"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert given.right([logits], [truth]) == (3, 4)
+
+
+def test_pixels_that_are_not_to_be_learned_are_not_judged() -> None:
+    given = objective(MAP.format(units=2), "cross_entropy")
+    measures = Measures(given, 2)
+    truth = torch.tensor([[[0, -100, 1, -100]]])
+    logits = torch.nn.functional.one_hot(torch.tensor([[[0, 1, 0, 0]]]), 2).permute(0, 3, 1, 2).float()
+    measures.update([logits], [X], [truth], given([logits], [X], [truth]), 1)
+    assert measures.result()["accuracy"] == pytest.approx(1 / 2)
+    assert given.right([logits], [truth]) == (1, 2)
+    assert given([logits], [X], [truth]) == pytest.approx(
+        -(log_softmax(logits)[0, 0, 0, 0] + log_softmax(logits)[0, 1, 0, 2]).item() / 2
+    )
 
 
 def test_errors_of_regression_over_uneven_batches() -> None:
