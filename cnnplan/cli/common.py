@@ -78,6 +78,17 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every laye
 ColorOption = Annotated[Color, typer.Option("--color", help="When to print colors.")]
 
 
+class Device(StrEnum):
+    """What runs it."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+RunsOn = Annotated[Device, typer.Option("--device", help="What runs it; auto takes CUDA where it is.")]
+
+
 class Loaded(NamedTuple):
     """A spec that was read: its plan if it is valid, and what was found."""
 

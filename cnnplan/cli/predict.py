@@ -31,14 +31,6 @@ class Format(StrEnum):
     json = "json"
 
 
-class Device(StrEnum):
-    """What runs it."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec, or - for standard input.")],
     paths: Annotated[
@@ -54,9 +46,7 @@ def command(
     batch: Annotated[
         int, typer.Option("--batch", min=1, metavar="N", help="Samples in a batch; results do not depend on it.")
     ] = 32,
-    device: Annotated[Device, typer.Option("--device", help="What runs it; auto takes CUDA where it is.")] = (
-        Device.auto
-    ),
+    device: common.RunsOn = common.Device.auto,
     format_: Annotated[Format, typer.Option("--format", help="How to print predictions.")] = Format.table,
     output: common.Output = None,
     set_: common.Set = None,

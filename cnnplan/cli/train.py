@@ -23,14 +23,6 @@ class Strategy(StrEnum):
     fsdp = "fsdp"
 
 
-class Device(StrEnum):
-    """What runs it."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 def command(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A spec, or - for standard input.")],
     data: Annotated[
@@ -60,9 +52,7 @@ def command(
     folds: Annotated[
         int | None, typer.Option("--folds", min=2, metavar="K", help="Cross-validate: K trainings, mean and deviation.")
     ] = None,
-    device: Annotated[Device, typer.Option("--device", help="What runs it; auto takes CUDA where it is.")] = (
-        Device.auto
-    ),
+    device: common.RunsOn = common.Device.auto,
     devices: Annotated[
         int | None, typer.Option("--devices", min=1, metavar="N", help="Devices of a machine, or processes of a CPU.")
     ] = None,
@@ -97,8 +87,8 @@ def command(
     plan = common.planned(spec, set_, input_size, stdin_filename, color, common.configuration(config, isolated))
     if lr is not None and not 0 < lr < float("inf"):
         raise UsageError(f"--lr is a number > 0, not {lr}")
-    if folds is not None and weights is None and resume and output is None:
-        raise UsageError("--resume of --folds needs the folder: name it with --output")
+    if spec == "-" and (devices or 1) * (nodes or 1) > 1:
+        raise UsageError("several processes cannot all read standard input: write the spec to a file")
     from cnnplan.api import missing_train
 
     try:

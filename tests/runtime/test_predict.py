@@ -16,9 +16,10 @@ from torch.nn import functional as F  # noqa: N812
 import cnnplan
 from cnnplan import UsageError
 from cnnplan.runtime import answers
+from cnnplan.runtime.ahead import loaded
 from cnnplan.runtime.given import Item, listed
 from cnnplan.runtime.images import Unreadable
-from cnnplan.runtime.predict import Prediction, Predictor, _loaded
+from cnnplan.runtime.predict import Prediction, Predictor
 from cnnplan.runtime.training.artifact import Trained, save
 
 PHOTOS = """\
@@ -266,7 +267,7 @@ def test_so_many_at_most_are_read_ahead() -> None:
         for i in range(50):
             yield Item("a", i, partial(read, i))
 
-    for count, one in enumerate(_loaded(several(), 6), 1):
+    for count, one in enumerate(loaded(several(), 6), 1):
         assert one.item
         assert one.item.number == count - 1
         assert len(started) <= count + 6

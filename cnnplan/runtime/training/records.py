@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
 
     from cnnplan.planning import Plan
-    from cnnplan.runtime.training.artifact import Trained
     from cnnplan.runtime.data.base import Data
+    from cnnplan.runtime.training.artifact import Trained
     from cnnplan.runtime.training.history import History, Row
     from cnnplan.runtime.training.run import Run
 

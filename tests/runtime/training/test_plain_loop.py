@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 import cnnplan
 from cnnplan.runtime.data.arrays import Arrays
@@ -53,7 +53,9 @@ def data(outputs: int = 3, count: int = 44) -> Data:
     )
 
 
-def trained(text: str, folder: Path, given: Data, **options: Any) -> tuple[Run, dict[str, torch.Tensor], dict[str, Any]]:
+def trained(
+    text: str, folder: Path, given: Data, **options: Any
+) -> tuple[Run, dict[str, torch.Tensor], dict[str, Any]]:
     """Train a spec's text: the run, its last checkpoint's weights, its summary."""
     plan = cnnplan.plan(text)
     recipe = recipe_of(plan)
@@ -155,7 +157,7 @@ def test_the_summary_is_that_of_the_best_weights(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     given = data()
-    run, _, summary = trained(f"{LAYERS}train: {{optimizer: {{sgd: {{lr: 0.05}}}}, epochs: 5}}\n", tmp_path, given)
+    _, _, summary = trained(f"{LAYERS}train: {{optimizer: {{sgd: {{lr: 0.05}}}}, epochs: 5}}\n", tmp_path, given)
     model = cnnplan.build(LAYERS)
     model.load_state_dict(load_file(tmp_path / "model.safetensors"))
     model.eval()
@@ -227,4 +229,3 @@ train:
             optimizer.step()
     for key, tensor in model.state_dict().items():
         assert torch.allclose(found[key], tensor, rtol=1e-5, atol=1e-6), key
-

@@ -656,7 +656,7 @@ def test_worker_processes(photos: Path, workers: int) -> None:
 def test_worker_processes_of_a_run_that_is_killed(photos: Path) -> None:
     """Workers fetch ahead: what was fetched and not trained on is fetched again; and their number may change."""
     output = ("-o", "workers", "--save-every", 0)
-    for workers, moment in ((2, 8), (1, 14)):
+    for workers, moment in ((2, 8), (1, 17)):
         resume = ["--resume"] * (workers == 1)
         result = forked.run(
             *PHOTOS, *output, *resume, "--workers", workers, cwd=photos, before=partial(killed_at, moment)
