@@ -53,6 +53,9 @@ class Average(Callback):
         """Exchange the network's weights and the average."""
         if not self.weights:
             return
+        for module in pl_module.modules():
+            if hasattr(module, "reshard"):  # FSDP leaves the outermost one whole after a forward pass
+                module.reshard()
         for name, parameter in _trained(pl_module).items():
             held = parameter.detach().clone()
             parameter.copy_(self.weights[name])

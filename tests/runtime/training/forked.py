@@ -11,10 +11,11 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.cli.run import Result
 
@@ -136,6 +137,20 @@ def group(world: int, *arguments: object, cwd: Path, before: Callable[[], object
         for one in found:
             one.process.kill()
             one.process.join()
+
+
+def killed_at(moment: int) -> None:
+    """From now on, this process is killed at the n-th moment of writing: before a file is on the disk, before it is
+    at its place, and right after that."""
+    moments = iter(range(1, moment + 1))
+
+    def watched(call: Callable[..., Any], *arguments: Any) -> Any:
+        if next(moments, moment) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*arguments)
+
+    os.fsync = partial(watched, os.fsync)
+    os.replace = partial(watched, os.replace)
 
 
 def _main(

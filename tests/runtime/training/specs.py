@@ -129,3 +129,14 @@ def differences(a: Any, b: Any, path: str = "") -> list[str]:
             return [f"{path}: {len(a)}, {len(b)}"]
         return [found for i, (x, y) in enumerate(zip(a, b, strict=True)) for found in differences(x, y, f"{path}/{i}")]
     return [] if a == b or (a != a and b != b) else [f"{path}: {a}, {b}"]
+
+
+def same(a: Left, b: Left) -> None:
+    """Nothing differs but the times."""
+    assert differences(a._asdict(), b._asdict()) == []
+    assert len(a.rows) == a.summary["epochs"]
+
+
+def no_leftovers(folder: Path) -> None:
+    """No temporary files."""
+    assert [path for path in folder.rglob("*") if path.name.endswith(".tmp")] == []

@@ -36,7 +36,19 @@ from cnnplan.runtime.training.run import Options, Run
 from tests.cli import inside
 from tests.cli.run import ROOT
 from tests.runtime.training import forked
-from tests.runtime.training.specs import CHECKPOINT, FULL, PLAIN, Left, checkpoint, differences, drawing, left, rows
+from tests.runtime.training.specs import (
+    CHECKPOINT,
+    FULL,
+    PLAIN,
+    Left,
+    checkpoint,
+    differences,
+    drawing,
+    left,
+    no_leftovers,
+    rows,
+    same,
+)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BATCH, STEPS, EPOCHS = 32, 5, 3
@@ -70,17 +82,6 @@ def training(output: Path, *printers: Callback, text: str = FULL, resume: bool =
     return Run(planned_for(plan, recipe, "cpu"), recipe, few(), Options(output, resume=resume, **options), printers)
 
 
-def same(a: Left, b: Left) -> None:
-    """Nothing differs but the times."""
-    assert differences(a._asdict(), b._asdict()) == []
-    assert len(a.rows) == a.summary["epochs"]
-
-
-def no_leftovers(folder: Path) -> None:
-    """No temporary files."""
-    assert [path for path in folder.rglob("*") if path.name.endswith(".tmp")] == []
-
-
 def is_whole(folder: Path) -> None:
     """What is there can be read, whatever happened."""
     if (folder / CHECKPOINT).exists():
@@ -105,20 +106,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def killed_at(moment: int) -> None:
-    """From now on, this process is killed at the n-th moment of writing: before a file is on the disk, before it is
-    at its place, and right after that."""
-    moments = iter(range(1, moment + 1))
-
-    def watched(call: Callable[..., Any], *arguments: Any) -> Any:
-        if next(moments, moment) == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*arguments)
-
-    os.fsync = partial(watched, os.fsync)
-    os.replace = partial(watched, os.replace)
-
-
 def goes_on(folder: Path, output: str, befores: Iterator[Callable[[], object] | None], *more: object) -> int:
     """Train, and resume as often as it is killed; how often that was."""
     kills = 0
@@ -137,7 +124,7 @@ def goes_on(folder: Path, output: str, befores: Iterator[Callable[[], object] | 
 
 def test_killed_at_each_moment_of_writing(folder: Path) -> None:
     """Nine moments in an epoch: of the best weights, the checkpoint, the table."""
-    kills = goes_on(folder, "moments", (partial(killed_at, n) for n in itertools.count(1)))
+    kills = goes_on(folder, "moments", (partial(forked.killed_at, n) for n in itertools.count(1)))
     assert kills == 9
     same(left(folder / "moments"), left(folder / "unbroken"))
     no_leftovers(folder / "moments")
@@ -145,7 +132,7 @@ def test_killed_at_each_moment_of_writing(folder: Path) -> None:
 
 def test_killed_while_tables_are_written(folder: Path) -> None:
     """In the first epoch; when the run goes on; in the second one; when it goes on; and while it ends."""
-    kills = goes_on(folder, "tables", map(partial(partial, killed_at), (8, 2, 11, 1, 5, 99)))
+    kills = goes_on(folder, "tables", map(partial(partial, forked.killed_at), (8, 2, 11, 1, 5, 99)))
     assert kills == 5
     same(left(folder / "tables"), left(folder / "unbroken"))
     no_leftovers(folder / "tables")
@@ -153,7 +140,7 @@ def test_killed_while_tables_are_written(folder: Path) -> None:
 
 def test_killed_within_epochs(folder: Path) -> None:
     """--save-every 0 writes a checkpoint, which has three moments, at every step; an epoch has ten."""
-    kills = goes_on(folder, "steps", (partial(killed_at, n) for n in itertools.count(8, 5)), "--save-every", 0)
+    kills = goes_on(folder, "steps", (partial(forked.killed_at, n) for n in itertools.count(8, 5)), "--save-every", 0)
     assert kills > 3
     same(left(folder / "steps"), left(folder / "unbroken"))
     no_leftovers(folder / "steps")
@@ -344,7 +331,7 @@ def limited(size: int) -> None:
 @pytest.mark.parametrize("what", ["model.safetensors", "last.ckpt"])
 def test_a_full_disk(folder: Path, what: str) -> None:
     output = folder / f"full-{what}"
-    assert forked.run(*TRAIN, "-o", output, cwd=folder, before=partial(killed_at, 7)).code == -signal.SIGKILL
+    assert forked.run(*TRAIN, "-o", output, cwd=folder, before=partial(forked.killed_at, 7)).code == -signal.SIGKILL
     before = {path: path.read_bytes() for path in (output / CHECKPOINT, output / "model.safetensors")}
     sizes = [len(data) for data in before.values()]
     limit = min(sizes) - 100 if what == "model.safetensors" else (sum(sizes)) // 2
@@ -402,7 +389,7 @@ def test_a_write_that_fails(tmp_path: Path, quiet: Left, monkeypatch: pytest.Mon
 @pytest.fixture(scope="module")
 def half(folder: Path) -> Path:
     """A run that was stopped within its second epoch."""
-    result = forked.run(*TRAIN, "-o", "half", "--save-every", 0, cwd=folder, before=partial(killed_at, 50))
+    result = forked.run(*TRAIN, "-o", "half", "--save-every", 0, cwd=folder, before=partial(forked.killed_at, 50))
     assert result.code == -signal.SIGKILL
     found = checkpoint(folder / "half")
     assert len(found["history"]["rows"]) == 1
@@ -659,7 +646,7 @@ def test_worker_processes_of_a_run_that_is_killed(photos: Path) -> None:
     for workers, moment in ((2, 8), (1, 17)):
         resume = ["--resume"] * (workers == 1)
         result = forked.run(
-            *PHOTOS, *output, *resume, "--workers", workers, cwd=photos, before=partial(killed_at, moment)
+            *PHOTOS, *output, *resume, "--workers", workers, cwd=photos, before=partial(forked.killed_at, moment)
         )
         assert result.code == -signal.SIGKILL
         assert checkpoint(photos / "workers")["global_step"] % 4

@@ -1,0 +1,186 @@
+"""Several processes train as one does with as large a batch; what one of them suffers, the training survives."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from sklearn.datasets import load_digits
+from torch.nn import functional as F  # noqa: N812
+
+import cnnplan
+from tests.cli.run import ROOT, Result
+from tests.runtime.training import forked
+from tests.runtime.training.forked import SECONDS, Rank, group
+from tests.runtime.training.specs import CHECKPOINT, FULL, PLAIN, checkpoint, differences, left, no_leftovers, rows, same
+
+EXACT = PLAIN + "  ema: 0.9\n  clip_gradient: 0.5\n  regularize: {l1: 1.0e-3, max_norm: 1.0}\n"
+"""What acts on weights and gradients of all processes, and depends on nothing but their mean."""
+HEADS = """\
+cnnplan: 1
+name: heads
+input: [1, 8, 8]
+outputs: [digit, other, silent]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3}
+  - relu
+  - flatten: {}
+    name: features
+  - linear: 10
+    name: digit
+  - {linear: 10, name: other, from: features}
+  - {linear: 4, name: silent, from: features}
+train:
+  loss: {digit: cross_entropy, other: {cross_entropy: {weight: 0.5}}}
+  optimizer: {sgd: {lr: 0.1}}
+  epochs: 2
+  batch: 64
+"""
+DIGITS = ("--data", "digits")
+
+
+def launched(*command: object, cwd: Path) -> "subprocess.Popen[str]":
+    """A command in processes of its own, as people start it, in a group for signals."""
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=cwd,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def alive(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+    """A process that does not outlive the test, nor do those it started."""
+    try:
+        with process:
+            yield process
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def launch(*command: object, cwd: Path) -> Result:
+    """Run such a command to its end."""
+    with alive(launched(*command, cwd=cwd)) as process:
+        try:
+            out, err = process.communicate(timeout=2 * SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail(f"it is stuck: {process.communicate()}")
+        return Result(process.returncode, out, err)
+
+
+def trained(world: int, cwd: Path, *arguments: object) -> list[Result]:
+    """So many processes that train together, to their end."""
+    with group(world, "train", *arguments, cwd=cwd) as processes:
+        return [one.result() for one in processes]
+
+
+def curves(folder: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The losses of all epochs."""
+    return np.array([[float(row["train_loss"]), float(row["val_loss"])] for row in rows(folder)])
+
+
+def agree(a: Path, b: Path) -> None:
+    """The same up to rounding: the losses of every epoch, and the weights."""
+    assert curves(a).shape == curves(b).shape
+    np.testing.assert_allclose(curves(a), curves(b), rtol=1e-4)
+    first, second = left(a), left(b)
+    for name, tensor in first.best.items():
+        torch.testing.assert_close(tensor, second.best[name], rtol=0, atol=1e-4)
+    for name, tensor in first.last["state_dict"].items():
+        torch.testing.assert_close(tensor, second.last["state_dict"][name], rtol=0, atol=1e-4)
+    assert first.summary["best_epoch"] == second.summary["best_epoch"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Specs, and what one process makes of them."""
+    found = tmp_path_factory.mktemp("processes")
+    for name, text in (("plain", PLAIN), ("exact", EXACT), ("heads", HEADS), ("full", FULL)):
+        (found / f"{name}.yaml").write_text(text)
+    for name in ("plain", "exact", "heads"):
+        assert forked.run("train", f"{name}.yaml", *DIGITS, "-o", f"{name}-1", cwd=found).code == 0
+    return found
+
+
+# -------------------------------------------------------------------- as one does
+
+
+@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize(("spec", "strategy"), [("plain", "ddp"), ("exact", "ddp"), ("exact", "fsdp")])
+def test_processes_train_as_one_does(folder: Path, world: int, spec: str, strategy: str) -> None:
+    output = f"{spec}-{strategy}-{world}"
+    options = (*DIGITS, "--batch", 64 // world, "--strategy", strategy, "-o", output)
+    found = trained(world, folder, f"{spec}.yaml", *options)
+    assert [one.code for one in found] == [0] * world
+    assert [one.out[:5] for one in found] == ["plain"] + [""] * (world - 1)
+    assert [one.err for one in found[1:]] == [""] * (world - 1)
+    agree(folder / output, folder / f"{spec}-1")
+    summary = left(folder / output).summary
+    assert summary["processes"] == world
+    assert {path.name for path in (folder / output).iterdir()} == {path.name for path in (folder / "plain-1").iterdir()}
+
+
+def test_devices(folder: Path) -> None:
+    """Processes that the first one starts."""
+    command = ("cnnplan", "train", "plain.yaml", *DIGITS, "--devices", 4, "--batch", 16, "-o", "devices")
+    result = launch(*command, cwd=folder)
+    assert result.code == 0, result.err
+    assert "batch 64 (16 x 4 processes)" in result.err
+    assert result.err.count("epoch 1/3") == 1
+    assert result.out.count("test accuracy") == 1
+    agree(folder / "devices", folder / "plain-1")
+
+
+def test_a_killed_process_is_started_again(folder: Path) -> None:
+    """By torchrun, which starts all of them again; the run goes on from the last checkpoint."""
+    options = ("plain.yaml", *DIGITS, "--batch", 32, "--epochs", 12)
+    through = trained(2, folder, *options, "-o", "through")
+    assert [one.code for one in through] == [0, 0]
+    launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "--max-restarts", 2)
+    with alive(launched(*launcher, "-m", "cnnplan", "train", *options, "-o", "again", cwd=folder)) as process:
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith("epoch  3/12"):
+                os.kill(worker(process.pid, rank=1), signal.SIGKILL)
+        assert process.wait(SECONDS) == 0, said
+    assert re.search(r"note: the run goes on behind epoch [3-9]\n", said)
+    assert said.count("epoch  3/12") == 1
+    assert said.count("epoch 12/12") == 1
+    same(left(folder / "again"), left(folder / "through"))
+    no_leftovers(folder / "again")
+
+
+def worker(launcher: int, rank: int) -> int:
+    """The process of a rank that a launcher started."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == launcher and f"\0RANK={rank}\0" in (path / "environ").read_text():
+                return int(path.name)
+        except (OSError, UnicodeDecodeError):
+            continue
+    raise AssertionError(f"there is no process of rank {rank}")
