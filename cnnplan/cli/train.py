@@ -122,11 +122,12 @@ def command(
         common.deliver(common.printed(session.described(plan, asked, common.columns()), color), None)
         return
     from cnnplan.runtime.training.interrupts import AtOnce, Interrupted
+    from cnnplan.runtime.training.launch import first
 
     try:
         found = session.trained(plan, asked, how, color=common.colored(color, to_file=not sys.stderr.isatty()))
     except Interrupted as stopped:
-        if session.first():
+        if first():
             where = (
                 f"step {stopped.step} of {stopped.steps} of epoch {stopped.epoch}"
                 if stopped.step
@@ -135,7 +136,7 @@ def command(
             sys.stderr.write(f"stopped after {where}; the same command with --resume goes on\n")
         raise typer.Exit(128 + stopped.number) from None
     except AtOnce as stopped:
-        if session.first():
+        if first():
             sys.stderr.write("stopped at once; --resume goes on from the last checkpoint, if there is one\n")
         raise typer.Exit(128 + stopped.number) from None
     if found is not None:

@@ -54,8 +54,9 @@ class Average(Callback):
         if not self.weights:
             return
         for module in pl_module.modules():
-            if hasattr(module, "reshard"):  # FSDP leaves the outermost one whole after a forward pass
-                module.reshard()
+            reshard = getattr(module, "reshard", None)  # FSDP leaves the outermost one whole after a forward pass
+            if reshard is not None:
+                reshard()
         for name, parameter in _trained(pl_module).items():
             held = parameter.detach().clone()
             parameter.copy_(self.weights[name])

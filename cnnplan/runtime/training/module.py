@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 SHARDED = 1_000
 """Parameters from which on a module of its own is sharded by FSDP."""
+
+OFTEN = frozenset(("_current_fx_name", "_inputs", "_loss"))
+"""Attributes that are set in each step, the first of them, Lightning's name of the hook that runs, 48 times."""
 
 
 class Diverged(Exception):
@@ -82,6 +87,13 @@ class Trainee(LightningModule):
         self.sums = torch.zeros(4, dtype=torch.float64)  # no buffer: those of the first process go to all others
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As nn.Module does; where it is no parameter, module or buffer, without a look whether it is."""
+        if name in OFTEN:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def _decays_all(self) -> bool:
         return bool(self.recipe.optimizer.options.decay_norms)
 
@@ -106,12 +118,15 @@ class Trainee(LightningModule):
     def on_train_epoch_start(self) -> None:
         self.sums.zero_()
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """As Lightning does it, which would search the batch for tensors."""
+        inputs, targets = (tuple(x.to(device, non_blocking=True) for x in part) for part in batch)
+        return batch._replace(inputs=inputs, targets=targets)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """What is random in a step depends on its place alone: a run can go on anywhere."""
         seed = seeded(self.seed, self.current_epoch, batch_idx, self.global_rank)
-        torch.default_generator.manual_seed(
-            seed
-        )  # `torch.manual_seed` formats three stack traces where CUDA is not used
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed formats three stack traces where there is no CUDA
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
@@ -140,10 +155,13 @@ class Trainee(LightningModule):
         self._loss = loss.detach()
         return loss
 
+    training_step.__signature__ = signature(training_step)  # type: ignore[attr-defined]  # Lightning asks in each step
+
     def on_after_backward(self) -> None:
         """Stop before a step that would spoil the weights."""
-        if not torch.isfinite(self._loss):
-            raise Diverged(self._loss.item(), self._inputs)
+        loss = self._loss.item()
+        if not math.isfinite(loss):
+            raise Diverged(loss, self._inputs)
 
     def on_validation_start(self) -> None:
         """The statistics of norms are those of the first process in all."""

@@ -28,7 +28,7 @@ def resized(x: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def scaled(x: Tensor) -> Tensor:
     """Bytes as floats from 0 to 1; tokens and floats as they are."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x
+    return x.float().div_(255) if x.dtype == torch.uint8 else x
 
 
 class Prepare(nn.Module):
@@ -69,7 +69,7 @@ class Prepare(nn.Module):
                 continue
             x = resized(scaled(stored), self.sizes[index])
             changed = self.augment(x) if index == 0 and self.training and self.augment is not None else x
-            even = (changed - getattr(self, f"mean{index}")) * getattr(self, f"scale{index}")
+            even = (changed - getattr(self, f"mean{index}")).mul_(getattr(self, f"scale{index}"))
             last = self.channels_last and even.dim() == 4
             found.append(even.contiguous(memory_format=torch.channels_last) if last else even)
         return found

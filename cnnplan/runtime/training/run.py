@@ -39,6 +39,7 @@ from cnnplan.runtime.training.objective import Objective
 from cnnplan.runtime.training.order import InTurn, Order, loader, seeded
 from cnnplan.runtime.training.prepare import Prepare, statistics
 from cnnplan.runtime.training.records import Records
+from cnnplan.runtime.training.reduction import InPlaces
 from cnnplan.runtime.training.resuming import Marks, restored
 
 if TYPE_CHECKING:
@@ -188,10 +189,9 @@ class Run:
                 data_parallel_size=self.world, tensor_parallel_size=1, save_distributed_checkpoint=False
             )
         if self.world > 1 or it.strategy == "ddp":
-            # without it, gradients change places after the first step, and so does the order of their sums: a run that
-            # goes on would not be the same bit for bit
-            unused = it.device == "cpu" or len(self.recipe.losses) < len(self.plan.graph.outputs)
-            return DDPStrategy(find_unused_parameters=unused)
+            unused = len(self.recipe.losses) < len(self.plan.graph.outputs)
+            kind = InPlaces if it.device == "cpu" else DDPStrategy
+            return kind(find_unused_parameters=unused)
         return "auto"
 
     def trainer(self, callbacks: list[Callback]) -> Trainer:

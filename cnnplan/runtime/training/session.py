@@ -8,16 +8,13 @@ import itertools
 import json
 import logging
 import os
-import re
 import statistics as stats
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from cnnplan.diagnostics import printable
 from cnnplan.errors import UsageError
 from cnnplan.runtime.data import open_data
 from cnnplan.runtime.data.splits import folds as cut_folds
@@ -25,23 +22,20 @@ from cnnplan.runtime.data.splits import with_splits
 from cnnplan.runtime.training import words
 from cnnplan.runtime.training.augment import check_augment
 from cnnplan.runtime.training.files import replace
+from cnnplan.runtime.training.folders import CHILD, RUNS, folder
+from cnnplan.runtime.training.launch import device_of, first, joined, processes, threads, workers
 from cnnplan.runtime.training.progress import progress
 from cnnplan.runtime.training.recipe import planned_for, recipe_of
 from cnnplan.runtime.training.run import CHECKPOINT, Options, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from cnnplan.planning import Plan
     from cnnplan.render.styled import Styled
     from cnnplan.runtime.data.base import Data
     from cnnplan.runtime.training.recipe import Recipe
-
-RUNS = Path("runs")
-WORK_OF_A_THREAD = 200_000_000
-"""Multiply-accumulates of a step that keep a thread of a CPU busy."""
-CHILD = "CNNPLAN_RUN"
-"""The environment variable that tells further processes the folder of the first."""
 
 
 class Asked(NamedTuple):
@@ -78,35 +72,6 @@ class Prepared(NamedTuple):
     options: Options
 
 
-def first() -> bool:
-    """Whether this is the first of several processes, or the only one."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
-
-
-def restarted() -> bool:
-    """Whether an elastic launch started this process again, after a worker was lost."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-
-
-def joined(device: str) -> None:
-    """Meet the other processes of an elastic launch that started again.
-
-    The agent's store keeps the addresses of processes that are gone: each attempt needs names of its own.
-    """
-    distributed: Any = torch.distributed
-
-    if not restarted() or distributed.is_initialized():
-        return
-    world, rank = int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
-    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    port = int(os.environ["MASTER_PORT"])
-    store = distributed.TCPStore(os.environ["MASTER_ADDR"], port, world, is_master=not agent and rank == 0)
-    if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    own = distributed.PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo", store=own, rank=rank, world_size=world)
-
-
 def note(text: str) -> None:
     """Tell the user something, once."""
     if first():
@@ -119,8 +84,8 @@ def prepared(plan: Plan, asked: Asked, output: Path, *, resume: bool) -> Prepare
     Raises:
         UsageError: the device, the data, or an option does not fit the spec or this machine.
     """
-    devices, nodes = _processes(asked)
-    device = _device(asked, devices)
+    devices, nodes = processes(asked)
+    device = device_of(asked, devices)
     recipe = recipe_of(
         plan, epochs=asked.epochs, batch=asked.batch, lr=asked.lr, optimizer=asked.optimizer, dtype=asked.dtype
     )
@@ -144,86 +109,11 @@ def prepared(plan: Plan, asked: Asked, output: Path, *, resume: bool) -> Prepare
         resume=resume,
         weights=asked.weights,
         compiled=asked.compiled,
-        workers=_workers(data) if asked.workers is None else asked.workers,
+        workers=workers(data) if asked.workers is None else asked.workers,
         minutes=asked.minutes,
-        threads=_threads(planned, devices) if device == "cpu" else None,
+        threads=threads(planned, devices) if device == "cpu" else None,
     )
     return Prepared(planned, recipe, data, options)
-
-
-def _processes(asked: Asked) -> tuple[int, int]:
-    """Devices on each machine, and machines: what the launcher says, where there is one."""
-    if "LOCAL_WORLD_SIZE" not in os.environ:
-        return asked.devices or 1, asked.nodes or 1
-    devices = int(os.environ["LOCAL_WORLD_SIZE"])
-    nodes = int(os.environ["WORLD_SIZE"]) // devices
-    for option, wanted, there in (("--devices", asked.devices, devices), ("--nodes", asked.nodes, nodes)):
-        if wanted is not None and wanted != there:
-            raise UsageError(f"{option} {wanted}: the launcher started {there}; leave the option out")
-    return devices, nodes
-
-
-def _device(asked: Asked, devices: int) -> str:
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    kind = asked.device if asked.device != "auto" else "cuda" if available else "cpu"
-    if kind == "cuda" and not available:
-        raise UsageError("there is no CUDA device here: --device cpu trains on the CPU")
-    if kind == "cuda" and devices > available:
-        raise UsageError(f"--devices {devices}: this machine has {available} with CUDA")
-    return kind
-
-
-def _threads(plan: Plan, processes: int) -> int:
-    """Threads that compute in each process: one where a step is so small that threads would wait for each other."""
-    work = 3 * plan.macs * plan.batch
-    return max(1, min(torch.get_num_threads() // processes, 1 + work // WORK_OF_A_THREAD))
-
-
-def _workers(data: Data) -> int:
-    """Processes that fetch: some where files are decoded, none where samples are in memory."""
-    from cnnplan.runtime.data.pictures import Pictures
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, max(1, cores - 1)) if isinstance(data.train, Pictures) else 0
-
-
-def _folder(plan: Plan, asked: Asked) -> tuple[Path, bool]:
-    """Where results go, and whether a run there goes on.
-
-    Raises:
-        UsageError: there is a run already, or none to go on with.
-    """
-    if CHILD in os.environ:
-        return Path(os.environ[CHILD]), asked.resume
-    again = restarted()
-    if asked.output is None:
-        there = _runs(plan.name)
-        if asked.resume or again:
-            if not there and not again:
-                raise UsageError(f"there is no run of '{plan.name}' in {RUNS}/ to resume: name it with --output")
-            output = there[-1] if there else RUNS / plan.name
-        else:
-            numbers = (RUNS / (plan.name if n == 1 else f"{plan.name}-{n}") for n in itertools.count(1))
-            output = next(path for path in numbers if not path.exists())
-    else:
-        output = asked.output
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"{printable(str(output))} is a file: --output names a folder")
-    checkpointed = (output / CHECKPOINT).exists() or any(output.glob(f"fold-*/{CHECKPOINT}"))
-    if again:
-        return output, checkpointed
-    if first() and not asked.resume and (checkpointed or (output / "summary.json").exists()):
-        raise UsageError(
-            f"{printable(str(output))} has a run already: --resume goes on with it, another --output leaves it alone"
-        )
-    return output, asked.resume
-
-
-def _runs(name: str) -> list[Path]:
-    """The runs of a network, in order."""
-    pattern = re.compile(re.escape(name) + r"(?:-(\d+))?")
-    found = [(pattern.fullmatch(path.name), path) for path in RUNS.glob(f"{name}*") if path.is_dir()]
-    return [path for _, path in sorted((int(match[1] or 1), path) for match, path in found if match)]
 
 
 @contextlib.contextmanager
@@ -266,7 +156,7 @@ def trained(plan: Plan, asked: Asked, how: str, *, color: bool = False) -> Outco
         UsageError: it cannot begin, or cannot go on.
         Interrupted: the user asked for an end.
     """
-    output, resume = _folder(plan, asked)
+    output, resume = folder(plan, asked)
     os.environ[CHILD] = str(output)
     try:
         with hushed():
@@ -298,14 +188,14 @@ def _cross_validated(ready: Prepared, count: int, how: str, *, color: bool) -> d
     plan, recipe, data, options = ready
     found: list[dict[str, Any]] = []
     for index, fold in enumerate(cut_folds(data, count, options.seed), 1):
-        folder = options.output / f"fold-{index}"
-        if options.resume and (folder / "summary.json").exists():
-            found.append(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+        place = options.output / f"fold-{index}"
+        if options.resume and (place / "summary.json").exists():
+            found.append(json.loads((place / "summary.json").read_text(encoding="utf-8")))
             continue
         if how != "none" and first():
             sys.stderr.write(f"fold {index} of {count}\n")
-        resume = options.resume and (folder / CHECKPOINT).exists()
-        one = Prepared(plan, recipe, fold, options._replace(output=folder, resume=resume))
+        resume = options.resume and (place / CHECKPOINT).exists()
+        one = Prepared(plan, recipe, fold, options._replace(output=place, resume=resume))
         summary = _run(one, how, color=color)
         if summary is not None:
             found.append(summary)
@@ -342,7 +232,7 @@ def described(plan: Plan, asked: Asked, width: int) -> Styled:
     from cnnplan.runtime.training.estimate import estimate
     from cnnplan.runtime.training.prepare import statistics
 
-    output, _ = _folder(plan, asked) if asked.output or not asked.resume else (RUNS / plan.name, False)
+    output, _ = folder(plan, asked) if asked.output or not asked.resume else (RUNS / plan.name, False)
     with hushed(), contextlib.redirect_stdout(io.StringIO()):
         ready = prepared(plan, asked, output, resume=False)
         for text in ready.data.notices:

@@ -133,10 +133,12 @@ def differences(a: Any, b: Any, path: str = "") -> list[str]:
 
 def same(a: Left, b: Left) -> None:
     """Nothing differs but the times."""
-    assert differences(a._asdict(), b._asdict()) == []
+    found = differences(a._asdict(), b._asdict())
+    assert not found, found
     assert len(a.rows) == a.summary["epochs"]
 
 
 def no_leftovers(folder: Path) -> None:
     """No temporary files."""
-    assert [path for path in folder.rglob("*") if path.name.endswith(".tmp")] == []
+    found = [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
+    assert not found, found

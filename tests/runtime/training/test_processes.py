@@ -184,3 +184,100 @@ def worker(launcher: int, rank: int) -> int:
         except (OSError, UnicodeDecodeError):
             continue
     raise AssertionError(f"there is no process of rank {rank}")
+
+
+# ------------------------------------------------------------------------ going on
+
+
+@pytest.mark.parametrize(("world", "strategy"), [(2, "ddp"), (3, "ddp"), (4, "ddp"), (2, "fsdp"), (3, "fsdp")])
+def test_stopped_processes_go_on(folder: Path, world: int, strategy: str) -> None:
+    """A signal to any of them, within an epoch; they agree on it every ten steps."""
+    options = ("full.yaml", *DIGITS, "--batch", 16, "--strategy", strategy)
+    steps = 1294 // (16 * world)
+    assert {one.code for one in trained(world, folder, *options, "-o", f"whole-{strategy}-{world}")} == {0}
+    output = f"stopped-{strategy}-{world}"
+    before = partial(forked.signalled_in, steps + 3, signal.SIGINT, world - 1)
+    with group(world, "train", *options, "-o", output, cwd=folder, before=before) as processes:
+        found = [one.result() for one in processes]
+    assert {one.code for one in found} == {130}
+    said = f"stopped after step 10 of {steps} of epoch 2; the same command with --resume goes on\n"
+    assert found[0].err.endswith(said)
+    assert found[-1].err == "\nstopping after this step, or this validation; again to stop at once\n"
+    assert checkpoint(folder / output)["global_step"] == steps + 10
+    assert {one.code for one in trained(world, folder, *options, "-o", output, "--resume")} == {0}
+    same(left(folder / output), left(folder / f"whole-{strategy}-{world}"))
+    no_leftovers(folder / output)
+
+
+def test_processes_write_whole_tensors(folder: Path) -> None:
+    """Of the network, and of the optimizer, from shards; one process can go on with them by --weights."""
+    options = ("full.yaml", *DIGITS, "--batch", 32, "--epochs", 1)
+    assert {one.code for one in trained(2, folder, *options, "--strategy", "fsdp", "-o", "sharded")} == {0}
+    state = {name: tuple(x.shape) for name, x in cnnplan.build(FULL).state_dict().items()}
+    with safe_open(folder / "sharded" / "model.safetensors", "pt") as file:
+        assert {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()} == state  # noqa: SIM118
+    found = checkpoint(folder / "sharded")
+    assert {name.removeprefix("net."): tuple(x.shape) for name, x in found["state_dict"].items()} == state
+    learned = {name: shape for name, shape in state.items() if "running" not in name and "num" not in name}
+    average = found["callbacks"]["Average"]["average"]
+    assert {name.removeprefix("net."): tuple(x.shape) for name, x in average.items()} == learned
+    moments = [tuple(one["exp_avg"].shape) for one in found["optimizer_states"][0]["state"].values()]
+    assert sorted(moments) == sorted(learned.values())
+
+
+def test_resumed_by_other_processes(folder: Path) -> None:
+    options = ("plain.yaml", *DIGITS, "--batch", 64, "--epochs", 4, "-o", "plain-1", "--resume")
+    before = (folder / "plain-1" / CHECKPOINT).read_bytes()
+    for one in trained(2, folder, *options):
+        assert one.code == 2
+        assert one.err.endswith("processes is 2, plain-1/checkpoints/last.ckpt was trained with 1: a run goes on as it began\n")
+    assert (folder / "plain-1" / CHECKPOINT).read_bytes() == before
+
+
+# --------------------------------------------------------------------- validation
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 9, 11])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_every_sample_is_validated_once(tmp_path: Path, count: int, strategy: str) -> None:
+    """With batch norm, by two processes of four samples each; held against what the weights give."""
+    digits = load_digits()
+    x, y = digits.images.astype(np.float32)[:, None] / 16, digits.target
+    splits = {"train": slice(0, 64), "val": slice(64, 64 + count), "test": slice(100, 110)}
+    np.savez(
+        tmp_path / "data.npz",
+        **{f"{what}_{name}": all_[where] for what, all_ in (("x", x), ("y", y)) for name, where in splits.items()},
+    )
+    (tmp_path / "full.yaml").write_text(FULL)
+    options = ("full.yaml", "--data", "npz:data.npz", "--batch", 4, "--epochs", 1, "--strategy", strategy)
+    assert {one.code for one in trained(2, tmp_path, *options, "-o", "run")} == {0}
+    path = tmp_path / "run" / "model.safetensors"
+    with safe_open(path, "pt") as file:
+        said = json.loads(file.metadata()["cnnplan"])
+    np.testing.assert_allclose(said["mean"], [[x[splits["train"]].mean()]], rtol=1e-5)
+    np.testing.assert_allclose(said["std"], [[x[splits["train"]].std()]], rtol=1e-5)
+    model = cnnplan.build(FULL).eval()
+    model.load_state_dict(load_file(path))
+    inputs = (torch.from_numpy(x[splits["val"]]) - said["mean"][0][0]) / said["std"][0][0]
+    with torch.no_grad():
+        logits, labels = model(inputs), torch.from_numpy(y[splits["val"]])
+    (row,) = rows(tmp_path / "run")
+    assert float(row["val_accuracy"]) == pytest.approx((logits.argmax(1) == labels).float().mean().item(), abs=1e-7)
+    assert float(row["val_loss"]) == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+
+
+# -------------------------------------------------------------------------- others
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_outputs_without_a_loss(folder: Path, strategy: str) -> None:
+    """Their parameters get no gradient, in no process, and stay as they are."""
+    options = ("heads.yaml", *DIGITS, "--batch", 32, "--strategy", strategy, "-o", f"heads-{strategy}")
+    assert {one.code for one in trained(2, folder, *options)} == {0}
+    agree(folder / f"heads-{strategy}", folder / "heads-1")
+    assert forked.run("train", "heads.yaml", *DIGITS, "--epochs", 1, "-o", f"{strategy}-once", cwd=folder).code == 0
+    first = load_file(folder / f"{strategy}-once" / "model.safetensors")
+    last = load_file(folder / f"heads-{strategy}" / "model.safetensors")
+    assert {name for name in last if differences(last[name], first[name])} == {
+        f"{layer}.{kind}" for layer in ("conv1", "digit", "other") for kind in ("weight", "bias")
+    }
