@@ -156,6 +156,8 @@ def main() -> None:
     growth()
     print()
     subprocess.run([sys.executable, str(HERE / "layers.py")], check=True)
+    print(flush=True)
+    sys.exit(subprocess.run([sys.executable, str(HERE / "training.py")], check=False).returncode)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads annotations
@@ -21,6 +22,11 @@ class Strategy(StrEnum):
     auto = "auto"
     ddp = "ddp"
     fsdp = "fsdp"
+
+
+def first() -> bool:
+    """Whether this is the first of several processes, or the only one."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def command(
@@ -85,8 +91,14 @@ def command(
     """
     gc.enable()  # a training is long
     plan = common.planned(spec, set_, input_size, stdin_filename, color, common.configuration(config, isolated))
+    if first():
+        for finding in plan.diagnostics:
+            if finding.severity == "error" or (finding.severity == "warning" and not quiet):
+                sys.stderr.write(f"{finding}\n")
     if lr is not None and not 0 < lr < float("inf"):
         raise UsageError(f"--lr is a number > 0, not {lr}")
+    if weights is not None and resume:
+        raise UsageError("--resume goes on with the weights of its run: leave --weights out")
     if spec == "-" and (devices or 1) * (nodes or 1) > 1:
         raise UsageError("several processes cannot all read standard input: write the spec to a file")
     from cnnplan.api import missing_train
@@ -122,7 +134,6 @@ def command(
         common.deliver(common.printed(session.described(plan, asked, common.columns()), color), None)
         return
     from cnnplan.runtime.training.interrupts import AtOnce, Interrupted
-    from cnnplan.runtime.training.launch import first
 
     try:
         found = session.trained(plan, asked, how, color=common.colored(color, to_file=not sys.stderr.isatty()))

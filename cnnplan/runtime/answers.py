@@ -74,6 +74,11 @@ class Reading(NamedTuple):
         return _READERS[self.kind](self, y, limit)
 
 
+def _asked(trained: Trained | None) -> str:
+    """The options that the spec had in training, where it had some."""
+    return f", or to this one with{printable(trained.options)}" if trained and trained.options else ""
+
+
 def reading_of(plan: Plan, trained: Trained | None, top: int | None) -> Reading:
     """How the first output that has a loss is read.
 
@@ -102,7 +107,7 @@ def reading_of(plan: Plan, trained: Trained | None, top: int | None) -> Reading:
         shown = ", ".join(map(printable, classes[:3]))
         raise UsageError(
             f"output '{name}'{line} gives {count:,} classes, and the weights were trained for {len(classes):,} "
-            f"({shown}{', …' if len(classes) > 3 else ''}): they belong to another spec"
+            f"({shown}{', …' if len(classes) > 3 else ''}): they belong to another spec{_asked(trained)}"
         )
     kinds = {"binary_cross_entropy": LABELS, "mse": SCORES, "l1": SCORES}
     kind = SHARES if dense else kinds.get(loss, CLASSES)

@@ -92,9 +92,21 @@ class Predictor:
             about = "classes are numbers, and " if reading.kind in (CLASSES, LABELS, SHARES) else ""
             return [f"{shown} says nothing of classes and normalization: {about}bytes go in as 0…1"]
         planned = self.plan.conditions.losses[reading.output]
+        found = []
         if trained.loss not in (planned, None):
-            return [f"{shown} was trained with {trained.loss}, which counts here, and not {planned} as the spec says"]
-        return []
+            found.append(
+                f"{shown} was trained with {trained.loss}, which counts here, and not {planned} as the spec says"
+            )
+        now = tuple(tuple(value.shape) for value in self.plan.graph.inputs)
+        if trained.inputs and trained.inputs != now:
+            then, here = (
+                ", ".join("x".join(map(str, shape)) for shape in several) for several in (trained.inputs, now)
+            )
+            asked = f": give{printable(trained.options)}" if trained.options else ""
+            found.append(f"{shown} was trained at {then}, and this network takes {here}{asked}")
+        if len(outputs := list(self.plan.graph.outputs)) > 1:
+            found.append(f"of {len(outputs)} outputs '{outputs[reading.output]}' is shown: the first that has a loss")
+        return found
 
     def __call__(self, paths: Iterable[str], batch: int = 32) -> Iterator[Prediction | Unreadable]:
         """Predict the samples of files, in order; what cannot be read is given in its place.

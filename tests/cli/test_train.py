@@ -39,7 +39,7 @@ def test_a_run_and_its_files(folder: Path) -> None:
     assert summary["test_accuracy"] > 0.85
     assert summary["data"] | {"fingerprint": ""} == {
         "name": "digits", "fingerprint": "", "classes": 10, "train": 1294, "val": 144, "test": 359,
-        "replaced": [],
+        "replaced": [], "class_names": list("0123456789"),
     }  # fmt: skip
     assert summary["memory"]["planned"]["training_peak"] == summary["memory"]["measured"]["training_peak"]
     assert [line.split(",")[0] for line in (run / "metrics.csv").read_text().splitlines()] == ["epoch", "1", "2"]
@@ -154,7 +154,78 @@ def test_predictions_of_a_trained_network(folder: Path) -> None:
     assert sum(a == b for a, b in zip(found, digits.target[:60], strict=True)) >= 55
 
 
+def test_findings_are_said_before_it_starts(folder: Path) -> None:
+    (folder / "soft.yaml").write_text(
+        SPEC.replace("  - linear: =classes", "  - linear: =classes\n  - softmax").replace(
+            "{optim", "{loss: cross_entropy, optim"
+        )
+    )
+    done = cnnplan("train", "soft.yaml", "--data", "digits", "--epochs", 1, "-q", cwd=folder)
+    assert done.code == 0
+    assert done.err.startswith("soft.yaml:10:5: error[H301] ")
+
+
+def test_options_of_the_spec_are_kept(folder: Path) -> None:
+    given = ("--set", "classes=10", "--input-size", 6)
+    assert cnnplan("train", "small.yaml", "--data", "digits", *given, "-o", "r", "-q", cwd=folder).code == 0
+    assert (folder / "r" / "spec.yaml").read_text() == "# trained with --set classes=10 --input-size 6\n" + SPEC
+    assert json.loads((folder / "r" / "summary.json").read_text())["spec_options"] == "--set classes=10 --input-size 6"
+    Image.new("L", (6, 6)).save(folder / "a.png")
+    (folder / "conv.yaml").write_text(SPEC.replace("  - flatten\n", "  - global_avgpool\n  - flatten\n"))
+    assert cnnplan("train", "conv.yaml", "--data", "digits", *given, "-o", "c", "-q", cwd=folder).code == 0
+    done = cnnplan("predict", "conv.yaml", "--weights", "c/model.safetensors", "a.png", cwd=folder)
+    assert done.code == 0
+    assert "was trained at 1x6x6, and this network takes 1x8x8: give --set classes=10 --input-size 6" in done.err
+
+
+def test_files_of_equal_runs_are_equal(folder: Path) -> None:
+    for name in ("a", "b"):
+        assert cnnplan("train", "small.yaml", "--data", "digits", "-o", name, "-q", cwd=folder).code == 0
+    first, second = ((folder / name / "model.safetensors").read_bytes() for name in ("a", "b"))
+    assert first == second
+
+
+def test_early_stopping_is_said_and_a_run_that_has_ended_says_so(folder: Path) -> None:
+    text = SPEC.replace("epochs: 2}", "epochs: 9, early_stopping: {patience: 1}}").replace("lr: 0.1", "lr: 1e-12")
+    (folder / "still.yaml").write_text(text)
+    done = cnnplan("train", "still.yaml", "--data", "digits", "-o", "r", cwd=folder)
+    rows = (folder / "r" / "metrics.csv").read_text().splitlines()[1:]
+    assert len(rows) < 9
+    assert f"stopped early: no epoch since {len(rows) - 1} was better" in done.err
+    again = cnnplan("train", "still.yaml", "--data", "digits", "-o", "r", "--resume", cwd=folder)
+    assert again.code == 0
+    assert f"the run has ended after epoch {len(rows)}: nothing is left to train" in again.err
+
+
+def test_a_cross_validation_and_a_single_run_are_not_mixed(folder: Path) -> None:
+    assert cnnplan("train", "small.yaml", "--data", "digits", "-o", "r", "--epochs", 1, cwd=folder).code == 0
+    before = (folder / "r" / "summary.json").read_bytes()
+    mixed = cnnplan("train", "small.yaml", "--data", "digits", "-o", "r", "--resume", "--folds", 2, cwd=folder)
+    assert (mixed.code, "r is a run without --folds" in mixed.err) == (2, True)
+    assert (folder / "r" / "summary.json").read_bytes() == before
+    (folder / "f" / "fold-1").mkdir(parents=True)
+    mixed = cnnplan("train", "small.yaml", "--data", "digits", "-o", "f", "--resume", cwd=folder)
+    assert (mixed.code, "f is a cross-validation: give its --folds" in mixed.err) == (2, True)
+
+
+def test_a_folder_with_other_files_is_left_alone(folder: Path) -> None:
+    (folder / "photos").mkdir()
+    (folder / "photos" / "a.txt").write_text("a")
+    done = cnnplan("train", "small.yaml", "--data", "digits", "-o", "photos", cwd=folder)
+    assert (done.code, "photos is a folder with other files" in done.err) == (2, True)
+
+
+def test_another_recipe_is_named_setting_by_setting(folder: Path) -> None:
+    assert cnnplan("train", "small.yaml", "--data", "digits", "-o", "r", "--epochs", 1, cwd=folder).code == 0
+    other = ("--batch", 16, "--lr", 0.2)
+    done = cnnplan("train", "small.yaml", "--data", "digits", "-o", "r", "--resume", *other, cwd=folder)
+    assert done.code == 2
+    assert "was trained otherwise: optimizer.sgd.lr is 0.2, was 0.1; batch is 16, was 32;" in done.err
+
+
 BAD = [
+    (["--data", "digits", "--nodes", "2"], "--nodes 2 needs a launcher on each machine: torchrun --nnodes 2"),
+    (["--data", "digits", "--resume", "--weights", "w.safetensors"], "leave --weights out"),
     (["--data", "nothing"], "nothing"),
     (["--data", "folder:nowhere"], "nowhere"),
     (["--data", "npz:nowhere.npz"], "nowhere.npz"),

@@ -31,6 +31,7 @@ from cnnplan.weights import state as planned_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
 
     from torch import Tensor, nn
 
@@ -61,6 +62,8 @@ class Trained(NamedTuple):
         mean, std: of each channel of each input, of values scaled to 0…1; () for an input that goes in as it is.
         network: the name of the spec.
         loss: of the first output that has one.
+        inputs: the shape of each input in training, without the batch; () where nothing is known.
+        options: that the command line had for the spec: other variables, another input size.
     """
 
     classes: tuple[str, ...]
@@ -68,6 +71,8 @@ class Trained(NamedTuple):
     std: tuple[tuple[float, ...], ...]
     network: str
     loss: str | None
+    inputs: tuple[tuple[int, ...], ...] = ()
+    options: str = ""
 
 
 # ------------------------------------------------------------------------- files
@@ -84,7 +89,16 @@ def save(path: str | Path, state: Mapping[str, Tensor], trained: Trained) -> Non
     # copies: the format refuses tensors that share memory
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     data = as_bytes(tensors, {"format": "pt", KEY: json.dumps(trained._asdict(), allow_nan=False)})
-    replace(Path(path), lambda file: file.write(data))
+    length = 8 + int.from_bytes(data[:8], "little")
+    # the library writes metadata in any order: equal runs are to have equal files
+    header = json.dumps(json.loads(data[8:length]), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+
+    def write(file: BinaryIO) -> None:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(memoryview(data)[length:])
+
+    replace(Path(path), write)
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], Trained | None]:
@@ -135,6 +149,8 @@ def _trained(text: str, shown: str) -> Trained:
             std=tuple(_all(channels, float) for channels in found["std"]),
             network=str(found["network"]),
             loss=found["loss"],
+            inputs=tuple(tuple(map(int, _all(shape, float))) for shape in found.get("inputs", [])),
+            options=str(found.get("options", "")),
         )
         right = trained.loss in LOSSES and [*map(len, trained.mean)] == [*map(len, trained.std)]
         right = right and all(n > 0 for channels in trained.std for n in channels)

@@ -27,7 +27,8 @@ class Average(Callback):
         self.weights: dict[str, Tensor] = {}
         self._loaded: dict[str, Tensor] = {}
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Here, because FSDP loads a checkpoint after `on_fit_start`."""
         self.weights = {}
         for name, parameter in _trained(pl_module).items():
             self.weights[name] = parameter.detach().clone()

@@ -47,6 +47,13 @@ def folder(plan: Plan, asked: Asked) -> tuple[Path, bool]:
     checkpointed = (output / CHECKPOINT).exists() or any(output.glob(f"fold-*/{CHECKPOINT}"))
     if again:
         return output, checkpointed
+    shown = printable(str(output))
+    folded = any(output.glob("fold-*"))
+    if asked.resume and folded != bool(asked.folds) and output.exists():
+        has = "is a cross-validation: give its --folds" if folded else "is a run without --folds: name another --output"
+        raise UsageError(f"{shown} {has}")
+    if first() and output.exists() and any(output.iterdir()) and not (folded or (output / "model.py").exists()):
+        raise UsageError(f"{shown} is a folder with other files: --output names a new one")
     if first() and not asked.resume and (checkpointed or (output / "summary.json").exists()):
         raise UsageError(
             f"{printable(str(output))} has a run already: --resume goes on with it, another --output leaves it alone"

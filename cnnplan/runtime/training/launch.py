@@ -51,6 +51,12 @@ def joined(device: str) -> None:
 def processes(asked: Asked) -> tuple[int, int]:
     """Devices on each machine, and machines: what the launcher says, where there is one."""
     if "LOCAL_WORLD_SIZE" not in os.environ:
+        if (asked.nodes or 1) > 1 and "SLURM_NTASKS" not in os.environ:
+            raise UsageError(
+                f"--nodes {asked.nodes} needs a launcher on each machine: torchrun --nnodes {asked.nodes} "
+                f"--nproc-per-node {asked.devices or 1} --rdzv-backend c10d "
+                "--rdzv-endpoint HOST:PORT -m cnnplan train …"
+            )
         return asked.devices or 1, asked.nodes or 1
     devices = int(os.environ["LOCAL_WORLD_SIZE"])
     nodes = int(os.environ["WORLD_SIZE"]) // devices

@@ -162,6 +162,7 @@ class Trainee(LightningModule):
         loss = self._loss.item()
         if not math.isfinite(loss):
             raise Diverged(loss, self._inputs)
+        self._inputs = []  # their memory is the next step's
 
     def on_validation_start(self) -> None:
         """The statistics of norms are those of the first process in all."""

@@ -31,8 +31,11 @@ def read(path: Path) -> dict[str, Tensor]:
         raise UsageError(f"{shown} is no plain file")
     try:
         with path.open("rb") as file:
-            if file.read(8) == b"version ":
-                raise UsageError(f"{shown} stands for a file of Git LFS that is not here: `git lfs pull` fetches it")
+            start = file.read(9)
+        if start.startswith(b"version "):
+            raise UsageError(f"{shown} stands for a file of Git LFS that is not here: `git lfs pull` fetches it")
+        if start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+            raise UsageError(f"{shown} is a safetensors file: call it {path.stem}.safetensors")
         found = torch.load(path, map_location="cpu", weights_only=True)
     except UsageError:
         raise
@@ -41,7 +44,11 @@ def read(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # whatever a damaged zip file or a hostile pickle makes of it
         if "weights only" in str(error).lower().replace("_", " "):
             raise _needs_code(path, shown, str(error)) from None
-        raise UsageError(f"{shown} is no file of torch.save that can be read: {reason(error)}") from None
+        why = reason(error)
+        said = "" if why.isdecimal() else f": {why}"  # a bare KeyError
+        raise UsageError(f"{shown} is no file of torch.save that can be read{said}") from None
+    if isinstance(found, dict) and "cnnplan" in found and "loops" in found:
+        raise UsageError(f"{shown} is there to resume from; the weights are in model.safetensors of the same run")
     return _state_dict(found, shown)
 
 
@@ -54,7 +61,7 @@ def reason(error: BaseException) -> str:
 def _needs_code(path: Path, shown: str, said: str) -> UsageError:
     """Why weights_only=True refuses a file, and what to do about it."""
     names = [line.partition("GLOBAL ")[2].split()[0] for line in said.splitlines() if "GLOBAL " in line]
-    what = f", such as {printable(names[0])[:80]}," if names else ""
+    what = f", such as {printable(names[0])[:80]}," if names else ","
     target = f"{path.stem}_state.pt"
     return UsageError(
         f"{shown} has more than tensors in it{what} which torch.load(weights_only=True) refuses: to read it may run "

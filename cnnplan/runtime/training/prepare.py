@@ -69,7 +69,9 @@ class Prepare(nn.Module):
                 continue
             x = resized(scaled(stored), self.sizes[index])
             changed = self.augment(x) if index == 0 and self.training and self.augment is not None else x
-            even = (changed - getattr(self, f"mean{index}")).mul_(getattr(self, f"scale{index}"))
+            mean, scale = getattr(self, f"mean{index}"), getattr(self, f"scale{index}")
+            is_copy = stored.dtype == torch.uint8  # else it may be the batch itself, which is left as it is
+            even = (changed.sub_(mean) if is_copy else changed - mean).mul_(scale)
             last = self.channels_last and even.dim() == 4
             found.append(even.contiguous(memory_format=torch.channels_last) if last else even)
         return found

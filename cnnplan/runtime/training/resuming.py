@@ -41,6 +41,7 @@ class Restored(NamedTuple):
         best: the best of them, from 1.
         done: whether nothing is left to train.
         mean, std: of the data, by input and channel.
+        step: of the epoch that follows, up to which it came.
         threads: that computed: sums of another number of threads have other roundings.
     """
 
@@ -50,6 +51,14 @@ class Restored(NamedTuple):
     mean: Any
     std: Any
     threads: int
+    step: int
+
+    def where(self, steps: int) -> str:
+        """Where the run goes on, in words."""
+        if self.done:
+            return f"the run has ended after epoch {len(self.rows)}: nothing is left to train"
+        within = f"step {self.step} of {steps} of epoch {len(self.rows) + 1}"
+        return f"the run goes on behind {within if 0 < self.step < steps else f'epoch {len(self.rows)}'}"
 
 
 def restored(path: Path, marks: Marks, epochs: int) -> Restored:
@@ -66,9 +75,10 @@ def restored(path: Path, marks: Marks, epochs: int) -> Restored:
     _compare(marks.as_dict(), known, shown)
     history = found["history"]
     rows, best = history["rows"], history["best"]
+    step = int(found["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["ready"])
     patience = marks.recipe["patience"]
     stopped = patience is not None and best is not None and len(rows) - best >= patience
-    return Restored(rows, best, stopped or len(rows) >= epochs, known["mean"], known["std"], known["threads"])
+    return Restored(rows, best, stopped or len(rows) >= epochs, known["mean"], known["std"], known["threads"], step)
 
 
 def _compare(now: dict[str, Any], then: dict[str, Any], shown: str) -> None:
@@ -82,7 +92,15 @@ def _compare(now: dict[str, Any], then: dict[str, Any], shown: str) -> None:
     for key in ("seed", "processes"):
         if now[key] != then[key]:
             raise UsageError(f"{key} is {now[key]}, {shown} was trained with {then[key]}: a run goes on as it began")
-    for key, value in now["recipe"].items():
-        before = then["recipe"].get(key)
-        if key != "epochs" and value != before:
-            raise UsageError(f"`{key}` is {value}, {shown} was trained with {before}: a run goes on as it began")
+    before, after = _flat(then["recipe"]), _flat(now["recipe"])
+    names = [name for name in {**after, **before} if name != "epochs" and before.get(name) != after.get(name)]
+    changed = [f"{name} is {after.get(name)}, was {before.get(name)}" for name in names]
+    if changed:
+        raise UsageError(f"{shown} was trained otherwise: {'; '.join(changed)}; a run goes on as it began")
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Settings in settings under one name: optimizer.sgd.lr."""
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{name}.{key}" if name else key).items()}

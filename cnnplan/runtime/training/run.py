@@ -73,6 +73,7 @@ class Options(NamedTuple):
         workers: processes that fetch data.
         minutes: between checkpoints within an epoch.
         threads: of a CPU that compute; None leaves torch's own number.
+        spec_options: of the command line, that make the spec what it is.
     """
 
     output: Path
@@ -87,6 +88,7 @@ class Options(NamedTuple):
     workers: int = 0
     minutes: float = 15.0
     threads: int | None = None
+    spec_options: str = ""
 
 
 class Stopped(UsageError):
@@ -235,7 +237,7 @@ class Run:
             mean, std = statistics(self.data.train, self.plan.graph)
         else:
             mean, std = state.mean, state.std
-            self.note(f"the run goes on behind epoch {len(state.rows)}")
+            self.note(state.where(self.steps))
         threads = torch.get_num_threads()
         if (wanted := self.options.threads if state is None else state.threads) is not None:
             torch.set_num_threads(wanted)
@@ -249,7 +251,13 @@ class Run:
     ) -> dict[str, Any] | None:
         marks = self.marks.as_dict() | {"mean": mean, "std": std, "threads": torch.get_num_threads()}
         trained = artifact.Trained(
-            self.data.classes, mean, std, self.plan.name, next(iter(self.recipe.losses.values())).name
+            classes=self.data.classes,
+            mean=mean,
+            std=std,
+            network=self.plan.name,
+            loss=next(iter(self.recipe.losses.values())).name,
+            inputs=tuple(tuple(value.shape) for value in self.plan.graph.inputs),
+            options=self.options.spec_options,
         )
         records = Records(self.options.output, self.printers) if self.first else None
         average = Average(self.recipe.ema) if self.recipe.ema else None
@@ -274,8 +282,11 @@ class Run:
             records.replayed(state.rows)
         if state is None or not state.done:
             self._fit(trainer, self.trainee(net, mean, std), state is not None)
-        elif state.rows:
+        else:
             history.rows, history.best = state.rows, state.best
+        rows, best = history.rows, history.best
+        if self.recipe.patience and best and len(rows) - best >= self.recipe.patience:
+            self.note(f"stopped early: no epoch since {best} was better")
         if not self.first:
             return None
         assert records is not None
@@ -342,7 +353,9 @@ class Run:
             swept(output)
             swept(output / "checkpoints")
             (output / "model.py").write_text(self.source.text, encoding="utf-8")
-            (output / "spec.yaml").write_text(self.plan.spec.text, encoding="utf-8")
+            asked = self.options.spec_options
+            heading = f"# trained with{asked}\n" if asked and not any(map(str.isspace, asked.replace(" ", ""))) else ""
+            (output / "spec.yaml").write_text(heading + self.plan.spec.text, encoding="utf-8")
             if not self.options.resume:
                 for name in ("metrics.csv", "summary.json", "model.safetensors", "curves.png", "confusion.png"):
                     (output / name).unlink(missing_ok=True)

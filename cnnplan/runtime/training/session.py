@@ -112,6 +112,7 @@ def prepared(plan: Plan, asked: Asked, output: Path, *, resume: bool) -> Prepare
         workers=workers(data) if asked.workers is None else asked.workers,
         minutes=asked.minutes,
         threads=threads(planned, devices) if device == "cpu" else None,
+        spec_options=asked.spec_options,
     )
     return Prepared(planned, recipe, data, options)
 
@@ -163,7 +164,7 @@ def trained(plan: Plan, asked: Asked, how: str, *, color: bool = False) -> Outco
             ready = prepared(plan, asked, output, resume=resume)
             joined(ready.options.device)
             if how != "none":
-                for text in ready.data.notices:
+                for text in (*ready.data.notices, *_about_batches(ready)):
                     note(text)
             if asked.folds:
                 summary = _cross_validated(ready, asked.folds, how, color=color)
@@ -172,6 +173,13 @@ def trained(plan: Plan, asked: Asked, how: str, *, color: bool = False) -> Outco
             return Outcome(summary, output, asked.spec_options) if summary is not None else None
     finally:
         os.environ.pop(CHILD, None)
+
+
+def _about_batches(ready: Prepared) -> list[str]:
+    """What is to be said of a batch that is larger than the data."""
+    _, recipe, data, options = ready
+    share = len(data.train) // (options.devices * options.nodes)
+    return [f"there are {share:,} samples for a batch of {recipe.batch:,}"] if share < recipe.batch else []
 
 
 def _run(ready: Prepared, how: str, *, color: bool) -> dict[str, Any] | None:
@@ -265,4 +273,4 @@ def described(plan: Plan, asked: Asked, width: int) -> Styled:
                 torch.cuda.synchronize()
 
         found = estimate(step, one.steps, len(val), ready.recipe.epochs)
-    return words.plan_of(ready.plan, ready.recipe, ready.data, ready.options, found, width)
+    return words.plan_of(ready.plan, ready.recipe, ready.data, ready.options, found, width, asked.folds)

@@ -63,7 +63,8 @@ def finished(summary: dict[str, Any], output: Path, spec_options: str = "") -> S
     out.add(f"{best}; {duration(summary['seconds'])}\n")
     there = [name for name in FILES if (output / name).exists()]
     out.add(f"  in {printable(str(output))}: {', '.join(there)}\n", "dim")
-    spec, weights = printable(summary["spec"]), printable(str(output / "model.safetensors"))
+    spec = summary["spec"] if not summary["spec"].startswith("<") else str(output / "spec.yaml")
+    spec, weights = printable(spec), printable(str(output / "model.safetensors"))
     out.add(f"  cnnplan predict {spec}{spec_options} --weights {weights} PATH…\n", "dim")
     return out
 
@@ -88,7 +89,9 @@ def _value(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if name.endswith("accuracy") else f"{value:.4g}"
 
 
-def plan_of(plan: Plan, recipe: Recipe, data: Data, options: Options, time: Estimate, width: int) -> Styled:
+def plan_of(
+    plan: Plan, recipe: Recipe, data: Data, options: Options, time: Estimate, width: int, folds: int | None = None
+) -> Styled:
     """What would be trained."""
     out = Styled()
     out.add(plan.name, "bold")
@@ -118,6 +121,7 @@ def plan_of(plan: Plan, recipe: Recipe, data: Data, options: Options, time: Esti
         ("memory", f"{size(memory.peak)} at the peak ({memory.peak_at}){fits}"),
         ("", "; ".join(parts)),
         *(("time" if index == 0 else "", line) for index, line in enumerate(time.lines())),
+        *([("folds", f"{plural(folds, 'training')} like this one, one after the other")] if folds else []),
         ("output", printable(str(options.output))),
     ]
     from textwrap import wrap

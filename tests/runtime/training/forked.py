@@ -1,7 +1,7 @@
 """Runs `cnnplan` in processes that are forked where everything is imported: each starts in milliseconds.
 
-    run("train", SPEC, …, cwd=folder)           until it ends
-    with group(2, "train", SPEC, …) as both:    as a launcher starts two processes that train together
+run("train", SPEC, …, cwd=folder)           until it ends
+with group(2, "train", SPEC, …) as both:    as a launcher starts two processes that train together
 """
 
 import multiprocessing
@@ -122,7 +122,9 @@ class Rank(NamedTuple):
 
 
 @contextmanager
-def group(world: int, *arguments: object, cwd: Path, before: Callable[[], object] | None = None) -> Iterator[list[Command]]:
+def group(
+    world: int, *arguments: object, cwd: Path, before: Callable[[], object] | None = None
+) -> Iterator[list[Command]]:
     """So many processes that run the same command, as torchrun starts them; none is left afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -106,7 +106,9 @@ def left(folder: Path) -> Left:
     keys = ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "epoch", "global_step")
     last = {key: found[key] for key in keys}
     last["history"] = {key: found["history"][key] for key in ("best", "sums")}
-    last["rows"] = [{name: value for name, value in row.items() if name != "seconds"} for row in found["history"]["rows"]]
+    last["rows"] = [
+        {name: value for name, value in row.items() if name != "seconds"} for row in found["history"]["rows"]
+    ]
     summary = json.loads((folder / "summary.json").read_text())
     times = ("seconds", "samples_per_second", "finished")
     summary = {name: value for name, value in summary.items() if name not in times}
@@ -118,13 +120,15 @@ def differences(a: Any, b: Any, path: str = "") -> list[str]:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         alike = a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b)
         return [] if alike else [path]
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        a, b = [*a], [*b]
     if type(a) is not type(b):
         return [f"{path}: {type(a)}, {type(b)}"]
     if isinstance(a, dict):
         if a.keys() != b.keys():
             return [f"{path}: {[*a]}, {[*b]}"]
         return [found for key in a for found in differences(a[key], b[key], f"{path}/{key}")]
-    if isinstance(a, list | tuple):
+    if isinstance(a, list):
         if len(a) != len(b):
             return [f"{path}: {len(a)}, {len(b)}"]
         return [found for i, (x, y) in enumerate(zip(a, b, strict=True)) for found in differences(x, y, f"{path}/{i}")]

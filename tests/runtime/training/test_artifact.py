@@ -33,7 +33,15 @@ layers:
   - linear: =classes
 """
 PLAN = cnnplan.plan(TEXT)
-TRAINED = Trained(("cat", "dog; „Hund“\n"), ((0.5, 0.25, 0.1), ()), ((0.2, 1.0, 3.0), ()), "net", "cross_entropy")
+TRAINED = Trained(
+    ("cat", "dog; „Hund“\n"),
+    ((0.5, 0.25, 0.1), ()),
+    ((0.2, 1.0, 3.0), ()),
+    "net",
+    "cross_entropy",
+    ((3, 8, 8),),
+    " --set a=1",
+)
 
 
 def model(seed: int = 0, text: str = TEXT) -> nn.Module:
@@ -75,6 +83,8 @@ def test_what_is_saved_is_what_the_library_reads(tmp_path: Path) -> None:
         "std": [[0.2, 1.0, 3.0], []],
         "network": "net",
         "loss": "cross_entropy",
+        "inputs": [[3, 8, 8]],
+        "options": " --set a=1",
     }
     found, trained = load(str(path))
     assert same(found, state)

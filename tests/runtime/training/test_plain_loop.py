@@ -229,3 +229,9 @@ train:
             optimizer.step()
     for key, tensor in model.state_dict().items():
         assert torch.allclose(found[key], tensor, rtol=1e-5, atol=1e-6), key
+
+
+def test_the_first_of_equal_epochs_is_the_best(tmp_path: Path) -> None:
+    frozen = LAYERS.replace("name: conv", "name: conv\n    trainable: false").replace("batchnorm", "identity")
+    _, _, summary = trained(f"{frozen}train: {{optimizer: {{sgd: {{lr: 1e-30}}}}, epochs: 3}}\n", tmp_path, data())
+    assert summary["best_epoch"] == 1

@@ -1,6 +1,5 @@
 """Several processes train as one does with as large a batch; what one of them suffers, the training survives."""
 
-import csv
 import json
 import os
 import re
@@ -9,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +24,17 @@ import cnnplan
 from tests.cli.run import ROOT, Result
 from tests.runtime.training import forked
 from tests.runtime.training.forked import SECONDS, Rank, group
-from tests.runtime.training.specs import CHECKPOINT, FULL, PLAIN, checkpoint, differences, left, no_leftovers, rows, same
+from tests.runtime.training.specs import (
+    CHECKPOINT,
+    FULL,
+    PLAIN,
+    checkpoint,
+    differences,
+    left,
+    no_leftovers,
+    rows,
+    same,
+)
 
 EXACT = PLAIN + "  ema: 0.9\n  clip_gradient: 0.5\n  regularize: {l1: 1.0e-3, max_norm: 1.0}\n"
 """What acts on weights and gradients of all processes, and depends on nothing but their mean."""
@@ -54,7 +63,13 @@ DIGITS = ("--data", "digits")
 
 def launched(*command: object, cwd: Path) -> "subprocess.Popen[str]":
     """A command in processes of its own, as people start it, in a group for signals."""
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+    variables = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "100",
+        "PYTHONUNBUFFERED": "1",
+    }
     return subprocess.Popen(
         [sys.executable, "-m", *map(str, command)],
         cwd=cwd,
@@ -73,10 +88,8 @@ def alive(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]
         with process:
             yield process
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def launch(*command: object, cwd: Path) -> Result:
@@ -153,47 +166,15 @@ def test_devices(folder: Path) -> None:
     agree(folder / "devices", folder / "plain-1")
 
 
-def test_a_killed_process_is_started_again(folder: Path) -> None:
-    """By torchrun, which starts all of them again; the run goes on from the last checkpoint."""
-    options = ("plain.yaml", *DIGITS, "--batch", 32, "--epochs", 12)
-    through = trained(2, folder, *options, "-o", "through")
-    assert [one.code for one in through] == [0, 0]
-    launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "--max-restarts", 2)
-    with alive(launched(*launcher, "-m", "cnnplan", "train", *options, "-o", "again", cwd=folder)) as process:
-        assert process.stderr is not None
-        said = ""
-        for line in process.stderr:
-            said += line
-            if line.startswith("epoch  3/12"):
-                os.kill(worker(process.pid, rank=1), signal.SIGKILL)
-        assert process.wait(SECONDS) == 0, said
-    assert re.search(r"note: the run goes on behind epoch [3-9]\n", said)
-    assert said.count("epoch  3/12") == 1
-    assert said.count("epoch 12/12") == 1
-    same(left(folder / "again"), left(folder / "through"))
-    no_leftovers(folder / "again")
-
-
-def worker(launcher: int, rank: int) -> int:
-    """The process of a rank that a launcher started."""
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == launcher and f"\0RANK={rank}\0" in (path / "environ").read_text():
-                return int(path.name)
-        except (OSError, UnicodeDecodeError):
-            continue
-    raise AssertionError(f"there is no process of rank {rank}")
-
-
 # ------------------------------------------------------------------------ going on
 
 
-@pytest.mark.parametrize(("world", "strategy"), [(2, "ddp"), (3, "ddp"), (4, "ddp"), (2, "fsdp"), (3, "fsdp")])
+@pytest.mark.parametrize(("world", "strategy"), [(2, "ddp"), (4, "ddp"), (2, "fsdp"), (3, "fsdp")])
 def test_stopped_processes_go_on(folder: Path, world: int, strategy: str) -> None:
-    """A signal to any of them, within an epoch; they agree on it every ten steps."""
-    options = ("full.yaml", *DIGITS, "--batch", 16, "--strategy", strategy)
-    steps = 1294 // (16 * world)
+    """A signal to any of them, within an epoch; they agree on it every ten steps. The same bit for bit."""
+    batch = 96 // world
+    options = ("full.yaml", *DIGITS, "--batch", batch, "--epochs", 2, "--strategy", strategy)
+    steps = 1294 // (batch * world)
     assert {one.code for one in trained(world, folder, *options, "-o", f"whole-{strategy}-{world}")} == {0}
     output = f"stopped-{strategy}-{world}"
     before = partial(forked.signalled_in, steps + 3, signal.SIGINT, world - 1)
@@ -230,7 +211,9 @@ def test_resumed_by_other_processes(folder: Path) -> None:
     before = (folder / "plain-1" / CHECKPOINT).read_bytes()
     for one in trained(2, folder, *options):
         assert one.code == 2
-        assert one.err.endswith("processes is 2, plain-1/checkpoints/last.ckpt was trained with 1: a run goes on as it began\n")
+        assert one.err.endswith(
+            "processes is 2, plain-1/checkpoints/last.ckpt was trained with 1: a run goes on as it began\n"
+        )
     assert (folder / "plain-1" / CHECKPOINT).read_bytes() == before
 
 
@@ -281,3 +264,142 @@ def test_outputs_without_a_loss(folder: Path, strategy: str) -> None:
     assert {name for name in last if differences(last[name], first[name])} == {
         f"{layer}.{kind}" for layer in ("conv1", "digit", "other") for kind in ("weight", "bias")
     }
+
+
+# --------------------------------------------------------------------------- lost
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_process_that_is_lost(folder: Path, lost: int) -> None:
+    options = ("plain.yaml", *DIGITS, "--batch", 32, "--epochs", 400, "-o", f"lost-{lost}")
+    path = folder / f"lost-{lost}" / CHECKPOINT
+    with group(2, "train", *options, cwd=folder) as processes:
+        deadline = time.monotonic() + SECONDS
+        while "epoch   2/400" not in processes[0].err:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        processes[lost].process.kill()
+        result = processes[1 - lost].result()
+    assert result.code == 2
+    assert result.err.endswith(
+        "error: another process of this training was lost, or never came\n"
+        f"the last checkpoint is as it was: {path.relative_to(folder)}; --resume goes on from it\n"
+    )
+    done = len(checkpoint(folder / f"lost-{lost}")["history"]["rows"])
+    assert done >= 2
+    go_on = (*options[:-3], done + 1, *options[-2:])
+    assert {one.code for one in trained(2, folder, *go_on, "--resume")} == {0}
+    assert {one.code for one in trained(2, folder, *go_on[:-1], f"whole-{lost}")} == {0}
+    same(left(folder / f"lost-{lost}"), left(folder / f"whole-{lost}"))
+
+
+def test_a_killed_process_is_started_again(folder: Path) -> None:
+    """By torchrun, which starts all of them again; the run goes on from the last checkpoint."""
+    options = ("plain.yaml", *DIGITS, "--batch", 32, "--epochs", 12)
+    through = trained(2, folder, *options, "-o", "through")
+    assert [one.code for one in through] == [0, 0]
+    launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "--max-restarts", 2)
+    command = (*launcher, "-m", "cnnplan", "train", *options, "-o", "again")
+    with alive(launched(*command, cwd=folder)) as process:
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith("epoch  3/12"):
+                os.kill(worker(process.pid, rank=1), signal.SIGKILL)
+        assert process.wait(SECONDS) == 0, said
+    assert re.search(r"note: the run goes on behind epoch [3-9]\n", said)
+    assert said.count("epoch  3/12") == 1
+    assert said.count("epoch 12/12") == 1
+    same(left(folder / "again"), left(folder / "through"))
+    no_leftovers(folder / "again")
+
+
+def worker(launcher: int, rank: int) -> int:
+    """The process of a rank that a launcher started."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == launcher and f"\0RANK={rank}\0" in (path / "environ").read_text():
+                return int(path.name)
+        except (OSError, UnicodeDecodeError):
+            continue
+    raise AssertionError(f"there is no process of rank {rank}")
+
+
+def test_ctrl_c_to_all_processes(folder: Path) -> None:
+    """Within the second of two folds: the first one is kept, the second one goes on."""
+    options = ("train", "plain.yaml", *DIGITS, "--epochs", 8, "--folds", 2)
+    with group(2, *options, "--batch", 32, "-o", "folds", cwd=folder) as processes:
+        results = [one.result() for one in processes]
+        assert [one.code for one in results] == [0, 0]
+        assert results[1].out == ""
+    command = ("cnnplan", *options, "--batch", 32, "--devices", 2, "-o", "ctrl-c")
+    with alive(launched(*command, cwd=folder)) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        for line in process.stderr:
+            if line.startswith("fold 2 of 2"):
+                break
+        for line in process.stderr:
+            if line.startswith("epoch 2/8"):
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+        assert (process.wait(SECONDS), process.stdout.read()) == (130, "")
+    assert re.search(
+        r"\nstopped after (epoch \d|step 10 of 12 of epoch \d); the same command with --resume goes on\n", said
+    )
+    first = (folder / "ctrl-c" / "fold-1" / CHECKPOINT).stat().st_mtime_ns
+    assert not (folder / "ctrl-c" / "fold-2" / "summary.json").exists()
+    result = launch(*command, "--resume", cwd=folder)
+    assert result.code == 0, result.err
+    assert "fold 1 of 2" not in result.err
+    assert (folder / "ctrl-c" / "fold-1" / CHECKPOINT).stat().st_mtime_ns == first
+    for fold in ("fold-1", "fold-2"):
+        same(left(folder / "ctrl-c" / fold), left(folder / "folds" / fold))
+    over = [json.loads((folder / name / "summary.json").read_text()) for name in ("ctrl-c", "folds")]
+    assert over[0] == over[1]
+
+
+def test_folds_of_processes(folder: Path) -> None:
+    """As those of one process."""
+    for world in (1, 2):
+        options = ("plain.yaml", *DIGITS, "--folds", 3, "--epochs", 1, "--batch", 64 // world, "-o", f"folds-{world}")
+        assert {one.code for one in trained(world, folder, *options)} == {0}
+    for fold in ("fold-1", "fold-2", "fold-3"):
+        agree(folder / "folds-2" / fold, folder / "folds-1" / fold)
+
+
+# ------------------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--devices", 3), "--devices 3: the launcher started 2; leave the option out"),
+        (("--devices", 1), "--devices 1: the launcher started 2; leave the option out"),
+        (("--nodes", 2), "--nodes 2: the launcher started 1; leave the option out"),
+        (("--devices", 2, "--nodes", 4), "--nodes 4: the launcher started 1; leave the option out"),
+    ],
+)
+def test_options_that_disagree_with_the_launcher(folder: Path, options: tuple[object, ...], said: str) -> None:
+    for rank in (0, 1):
+        there = Rank(rank, 2, 1).environment()
+        result = forked.run("train", "plain.yaml", *DIGITS, *options, "-o", "disagree", cwd=folder, environment=there)
+        assert (result.code, result.out) == (2, "")
+        assert result.err == f"error: {said}\n"
+    assert not (folder / "disagree").exists()
+
+
+def test_options_that_agree_with_the_launcher(folder: Path) -> None:
+    options = ("plain.yaml", *DIGITS, "--epochs", 1, "--devices", 2, "--nodes", 1, "-o", "agree")
+    assert [one.code for one in trained(2, folder, *options)] == [0, 0]
+
+
+def test_fewer_samples_than_processes(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(PLAIN)
+    x, y = np.zeros((10, 1, 8, 8), np.uint8), np.arange(10)
+    np.savez(tmp_path / "few.npz", x_train=x, y_train=y, x_val=x, y_val=y, x_test=x, y_test=y)
+    result = forked.run("train", "plain.yaml", "--data", "npz:few.npz", "--devices", 11, cwd=tmp_path)
+    assert (result.code, result.err) == (2, "error: 10 samples are too few for 11 processes\n")
