@@ -6,6 +6,7 @@ with group(2, "train", SPEC, …) as both:    as a launcher starts two processes
 
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -121,14 +122,20 @@ class Rank(NamedTuple):
         }
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
 def group(
     world: int, *arguments: object, cwd: Path, before: Callable[[], object] | None = None
 ) -> Iterator[list[Command]]:
     """So many processes that run the same command, as torchrun starts them; none is left afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     found: list[Command] = []
     try:
         for rank in range(world):
@@ -153,6 +160,11 @@ def killed_at(moment: int) -> None:
 
     os.fsync = partial(watched, os.fsync)
     os.replace = partial(watched, os.replace)
+
+
+def limited(size: int) -> None:
+    """No file of this process is longer, as where a disk is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def signalled_in(step: int, number: int, rank: int = 0) -> None:

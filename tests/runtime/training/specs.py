@@ -64,6 +64,10 @@ train:
 """Nothing in it looks at other samples of a batch: it trains alike on one device and on several."""
 
 
+IDLE = PLAIN.replace("lr: 0.1, momentum: 0.9", "lr: 1.0e-30") + "  early_stopping: {patience: 2}\n"
+"""No step changes a weight: the first epoch is the best, and the third the last."""
+
+
 def drawing() -> Iterator[tuple[ModuleType, str]]:
     """Where the functions are found that draw charts, which takes longer than the trainings of these tests."""
     for module in (charts, records):

@@ -23,7 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 import cnnplan
 from tests.cli.run import ROOT, Result
 from tests.runtime.training import forked
-from tests.runtime.training.forked import SECONDS, Rank, group
+from tests.runtime.training.forked import SECONDS, Rank, free_port, group
 from tests.runtime.training.specs import (
     CHECKPOINT,
     FULL,
@@ -293,12 +293,41 @@ def test_a_process_that_is_lost(folder: Path, lost: int) -> None:
     same(left(folder / f"lost-{lost}"), left(folder / f"whole-{lost}"))
 
 
+def test_checkpoints_within_epochs(folder: Path) -> None:
+    """--save-every is looked at every 100 steps."""
+    options = ("full.yaml", *DIGITS, "--batch", 4, "--epochs", 1, "--save-every", 0)
+    assert {one.code for one in trained(2, folder, *options, "-o", "rarely")} == {0}
+    with group(2, "train", *options, "-o", "within", cwd=folder, before=partial(forked.killed_at, 4)) as processes:
+        assert [processes[0].process.join(SECONDS), processes[0].process.exitcode] == [None, -signal.SIGKILL]
+        assert processes[1].result().code == 2
+    assert checkpoint(folder / "within")["global_step"] == 100
+    assert {one.code for one in trained(2, folder, *options, "-o", "within", "--resume")} == {0}
+    same(left(folder / "within"), left(folder / "rarely"))
+
+
+def test_a_full_disk(folder: Path) -> None:
+    """Only the first process writes; the others end, too."""
+    options = ("full.yaml", *DIGITS, "--epochs", 1, "-o", "disk")
+    with group(2, "train", *options, cwd=folder, before=partial(forked.limited, 4096)) as processes:
+        found = [one.result() for one in processes]
+    assert [one.code for one in found] == [2, 2]
+    assert found[0].err.endswith("error: cannot write disk/model.safetensors: file too large\n")
+    assert found[1].err == "error: another process of this training was lost, or never came\n"
+    no_leftovers(folder / "disk")
+
+
+def test_early_stopping(folder: Path) -> None:
+    (folder / "idle.yaml").write_text(IDLE)
+    assert {one.code for one in trained(2, folder, "idle.yaml", *DIGITS, "--epochs", 9, "-o", "idle")} == {0}
+    assert len(rows(folder / "idle")) == 3
+
+
 def test_a_killed_process_is_started_again(folder: Path) -> None:
     """By torchrun, which starts all of them again; the run goes on from the last checkpoint."""
     options = ("plain.yaml", *DIGITS, "--batch", 32, "--epochs", 12)
     through = trained(2, folder, *options, "-o", "through")
     assert [one.code for one in through] == [0, 0]
-    launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", 2, "--max-restarts", 2)
+    launcher = ("torch.distributed.run", "--master-port", free_port(), "--nproc-per-node", 2, "--max-restarts", 2)
     command = (*launcher, "-m", "cnnplan", "train", *options, "-o", "again")
     with alive(launched(*command, cwd=folder)) as process:
         assert process.stderr is not None
