@@ -27,6 +27,7 @@ from tests.runtime.training.forked import SECONDS, Rank, free_port, group
 from tests.runtime.training.specs import (
     CHECKPOINT,
     FULL,
+    IDLE,
     PLAIN,
     checkpoint,
     differences,
