@@ -46,7 +46,7 @@ class Arrays(Samples):
 
     def __getitems__(self, indices: list[int]) -> Batch:
         rows = self.index[torch.as_tensor(indices, dtype=torch.int64)]
-        return Batch(tuple(x[rows] for x in self.inputs), tuple(y[rows] for y in self.targets))
+        return Batch(*(tuple(t.index_select(0, rows) for t in part) for part in (self.inputs, self.targets)))
 
     def subset(self, indices: Sequence[int]) -> Arrays:
         rows = self.index[torch.as_tensor(indices, dtype=torch.int64)]

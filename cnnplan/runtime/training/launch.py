@@ -67,6 +67,11 @@ def processes(asked: Asked) -> tuple[int, int]:
 
 
 def device_of(asked: Asked, devices: int) -> str:
+    """What runs a training: "cpu" or "cuda".
+
+    Raises:
+        UsageError: there is no CUDA device, or not as many.
+    """
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     kind = asked.device if asked.device != "auto" else "cuda" if available else "cpu"
     if kind == "cuda" and not available:

@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from tempfile import mkdtemp
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from tests.cli.run import Result
@@ -167,6 +168,34 @@ def limited(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+class Forked:
+    """What Lightning starts for `--devices`, as far as it looks at it, forked as all of these processes are."""
+
+    def __init__(self, command: list[str], env: dict[str, str], cwd: str | None) -> None:
+        told = ("CNNPLAN_RUN", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "WORLD_SIZE")
+        there = {name: env[name] for name in told}
+        self.command = start(*sys.argv[1:], cwd=Path(cwd or "."), environment=there)
+        self.pid = self.command.process.pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, once there is one."""
+        self.returncode = self.command.process.exitcode
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to one that runs."""
+        if self.poll() is None:
+            self.command.send(signal.Signals(number))
+
+
+def launching() -> None:
+    """From now on, `--devices` starts further processes at once."""
+    from lightning.pytorch.strategies.launchers import subprocess_script
+
+    setattr(subprocess_script, "subprocess", SimpleNamespace(Popen=Forked))  # noqa: B010
+
+
 def signalled_in(step: int, number: int, rank: int = 0) -> None:
     """From now on, a process of this rank gets a signal in the n-th step that it trains."""
     from cnnplan.runtime.training.module import Trainee
@@ -181,7 +210,7 @@ def signalled_in(step: int, number: int, rank: int = 0) -> None:
             os.kill(os.getpid(), number)
         return trained(*arguments)
 
-    Trainee.training_step = signalled  # type: ignore[method-assign]
+    Trainee.training_step = signalled  # type: ignore[method-assign, assignment]
 
 
 def _main(

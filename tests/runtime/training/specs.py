@@ -20,7 +20,7 @@ cnnplan: 1
 name: full
 input: [1, 8, 8]
 layers:
-  - conv: {out_channels: 6, kernel_size: 3}
+  - conv: {out_channels: 6, kernel_size: 3, bias: false}
   - batchnorm
   - relu
   - flatten
