@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -76,6 +77,8 @@ def options(
 
 def main() -> None:
     """Run the command line; never a traceback for what a user can cause."""
+    if "CNNPLAN_RUN" in os.environ:  # a process that another one of the same training started: that one hears for all
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # a check is over before there is anything to collect
     if sys.stdout is None or sys.stderr is None:  # closed by the caller: there is nobody to tell
         sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from cnnplan.runtime.training.launch import first
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,24 +55,31 @@ class Interrupts(Callback):
         self.number = 0
         self._old: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def listen(self) -> None:
+        """Hear signals from now on, also while other processes are started."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._old[number] = signal.signal(number, self._heard)
+                self._old.setdefault(number, signal.getsignal(number))
+                signal.signal(number, self._heard)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Again: Lightning has put its own handler in between."""
+        self.listen()
 
     def _heard(self, number: int, frame: Any) -> None:
         if self.number:
             self.released()
             raise AtOnce(number)
         self.number = number
+        if not first():
+            return
         with contextlib.suppress(OSError):  # written past Python's buffer, which the signal may have interrupted
             os.write(2, b"\nstopping after this step, or this validation; again to stop at once\n")
 
     def released(self) -> None:
-        """Give the signals back."""
+        """Give the signals back; again after the end, where Lightning restores what it found."""
         for number, old in self._old.items():
             signal.signal(number, old if old is not None else signal.SIG_DFL)
-        self._old = {}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -96,6 +105,3 @@ class Interrupts(Callback):
         number = torch.tensor(self.number, device=trainer.strategy.root_device)
         torch.distributed.all_reduce(number, op=torch.distributed.ReduceOp.MAX)
         return int(number)
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.released()

@@ -281,7 +281,11 @@ class Run:
         if state is not None and records:
             records.replayed(state.rows)
         if state is None or not state.done:
-            self._fit(trainer, self.trainee(net, mean, std), state is not None)
+            interrupts.listen()
+            try:
+                self._fit(trainer, self.trainee(net, mean, std), state is not None)
+            finally:
+                interrupts.released()
         else:
             history.rows, history.best = state.rows, state.best
         rows, best = history.rows, history.best

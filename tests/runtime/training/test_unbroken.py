@@ -250,6 +250,19 @@ def test_stopped_where_it_ends_anyway(tmp_path: Path, quiet: Left, hook: str, ca
     same(left(tmp_path), quiet)
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("hook", ["on_fit_start", "on_train_start", "on_train_epoch_start"])
+def test_stopped_before_it_begins(tmp_path: Path, quiet: Left, hook: str, number: int) -> None:
+    """It is heard, and acted on after the first step."""
+    handlers = [signal.getsignal(one) for one in SIGNALS]
+    with pytest.raises(Interrupted) as caught:
+        training(tmp_path, Signals(hook, 1, number)).train()
+    assert (caught.value.number, caught.value.epoch, caught.value.step) == (number, 1, 1)
+    assert [signal.getsignal(one) for one in SIGNALS] == handlers
+    training(tmp_path, resume=True).train()
+    same(left(tmp_path), quiet)
+
+
 def test_stopped_again_and_again(tmp_path: Path, quiet: Left) -> None:
     for step in range(EPOCHS * STEPS - 1):
         with pytest.raises(Interrupted):
