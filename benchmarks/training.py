@@ -30,7 +30,7 @@ from cnnplan.runtime.training.progress import progress
 from cnnplan.runtime.training.recipe import planned_for, recipe_of
 from cnnplan.runtime.training.run import Options, Run
 from cnnplan.runtime.training.session import hushed
-from cnnplan.settings import Train
+from cnnplan.train_settings import Train
 
 ROOT = Path(__file__).parent.parent
 CLAIM = 0.97

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from cnnplan.render.predict import Csv, Json, Table
     from cnnplan.render.styled import Styled
-    from cnnplan.runtime.given import Files
-    from cnnplan.runtime.images import Unreadable
-    from cnnplan.runtime.predict import Predictor
+    from cnnplan.runtime.prediction.given import Files
+    from cnnplan.runtime.prediction.images import Unreadable
+    from cnnplan.runtime.prediction.predict import Predictor
 
 
 class Format(StrEnum):
@@ -70,8 +70,8 @@ def command(
     plan = common.planned(spec, set_, input_size, stdin_filename, color, common.configuration(config, isolated))
     try:
         from cnnplan.runtime.data.images import strict
-        from cnnplan.runtime.given import listed
-        from cnnplan.runtime.predict import Predictor
+        from cnnplan.runtime.prediction.given import listed
+        from cnnplan.runtime.prediction.predict import Predictor
     except ModuleNotFoundError as error:
         raise missing_train(error) from None
     gc.enable()  # much comes and goes
@@ -116,7 +116,7 @@ def _rows(
 ) -> Iterator[Styled]:
     """What is printed, piece by piece; meanwhile standard error has what is skipped, and progress on a terminal."""
     from cnnplan.diagnostics import printable
-    from cnnplan.runtime.images import Unreadable
+    from cnnplan.runtime.prediction.images import Unreadable
 
     def tell(line: str) -> None:
         sys.stderr.write(f"{clear}{line}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads annotations
@@ -14,6 +13,7 @@ import typer
 
 from cnnplan.cli import common
 from cnnplan.errors import UsageError
+from cnnplan.runtime.training.ranks import first
 
 
 class Strategy(StrEnum):
@@ -22,11 +22,6 @@ class Strategy(StrEnum):
     auto = "auto"
     ddp = "ddp"
     fsdp = "fsdp"
-
-
-def first() -> bool:
-    """Whether this is the first of several processes, or the only one."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def command(
@@ -139,12 +134,7 @@ def command(
         found = session.trained(plan, asked, how, color=common.colored(color, to_file=not sys.stderr.isatty()))
     except Interrupted as stopped:
         if first():
-            where = (
-                f"step {stopped.step} of {stopped.steps} of epoch {stopped.epoch}"
-                if stopped.step
-                else (f"epoch {stopped.epoch}")
-            )
-            sys.stderr.write(f"stopped after {where}; the same command with --resume goes on\n")
+            sys.stderr.write(f"stopped after {stopped.where}; the same command with --resume goes on\n")
         raise typer.Exit(128 + stopped.number) from None
     except AtOnce as stopped:
         if first():

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from cnnplan.source import MAX_INTEGER, describe
@@ -159,3 +159,12 @@ Positive: TypeAlias = Annotated[
     PlainValidator(number(0, None, "a number above 0", open_=True)),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
 ]
+NotNegative: TypeAlias = Annotated[
+    float, PlainValidator(number(0, None, "a number ≥ 0")), WithJsonSchema({"type": "number", "minimum": 0})
+]
+
+
+class Setting(BaseModel):
+    """A mapping that knows its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -58,9 +58,9 @@ def bar(part: int, whole: int, columns: int) -> str:
     return "█" * full + ("▏▎▍▌▋▊▉"[rest - 1] if rest else "")
 
 
-def plural(n: int, word: str) -> str:
-    """1 error, 2 errors."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+def plural(n: int, word: str, several: str = "") -> str:
+    """1 error, 2 errors; 2 classes, where `several` says so."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {several or f'{word}s'}"
 
 
 def seconds(n: float) -> str:

@@ -14,9 +14,9 @@ from cnnplan.render.styled import Styled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cnnplan.runtime.answers import Reading
-    from cnnplan.runtime.images import Unreadable
-    from cnnplan.runtime.predict import Prediction
+    from cnnplan.runtime.prediction.answers import Reading
+    from cnnplan.runtime.prediction.images import Unreadable
+    from cnnplan.runtime.prediction.predict import Prediction
 
 SHOWN = 8
 """So many values, labels or shares of a sample are in a row of a table."""

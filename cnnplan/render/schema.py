@@ -22,9 +22,10 @@ from cnnplan.limits import MAX_SIZES
 from cnnplan.names import MAX_NAME, MERGES, MODIFIERS
 from cnnplan.ops import registry
 from cnnplan.render.ops import builtin, summary
-from cnnplan.settings import MODELS, Loss
+from cnnplan.settings import MODELS
 from cnnplan.source import Scalar
 from cnnplan.spec import TYPES
+from cnnplan.train_settings import Loss
 
 Json = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -287,6 +288,52 @@ def test_out_of_memory_says_what_would_do(folder: Path, monkeypatch: pytest.Monk
     assert done.code == 2
     assert "out of memory: the plan needs " in done.err
     assert "cnnplan fit small.yaml" in done.err
+
+
+def test_a_dry_run_that_is_out_of_memory_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnplan.runtime.training.module import Trainee
+
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA")
+
+    monkeypatch.setattr(Trainee, "training_step", refuse)
+    done = cnnplan("train", "small.yaml", "--data", "digits", "--dry-run", cwd=folder)
+    assert (done.code, done.out, done.err.count("error:")) == (2, "", 1)
+    assert "out of memory: the plan needs " in done.err
+    assert "cnnplan fit small.yaml" in done.err
+
+
+def test_memory_is_measured_where_a_quarter_of_the_machine_is_enough(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cnnplan.runtime.training import records
+
+    def found(name: str) -> dict[str, Any]:
+        assert cnnplan("train", "small.yaml", "--data", "digits", "--epochs", 1, "-o", name, "-q", cwd=folder).code == 0
+        memory: dict[str, Any] = json.loads((folder / name / "summary.json").read_text())["memory"]
+        return memory
+
+    peak = found("a")["planned"]["training_peak"]
+    monkeypatch.setattr(records, "machine_memory", lambda: 4 * peak)
+    assert found("b")["measured"] == {"training_peak": peak}
+    monkeypatch.setattr(records, "machine_memory", lambda: 4 * peak - 1)
+    memory = found("c")
+    assert memory["measured"] is None
+    assert "more than a quarter of this machine's" in memory["unknown"]["measured"]
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "cpu, 1 thread"), (2, "cpu, 2 threads")])
+def test_threads_are_counted(monkeypatch: pytest.MonkeyPatch, threads: int, words: str) -> None:
+    from cnnplan.runtime.training import records
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert records._device("cpu") == words
+
+
+def test_options_of_several_lines_are_one_line_of_the_spec(folder: Path) -> None:
+    given = ("--set", "classes=10\n", "--epochs", 1)
+    assert cnnplan("train", "small.yaml", "--data", "digits", *given, "-o", "r", "-q", cwd=folder).code == 0
+    assert (folder / "r" / "spec.yaml").read_text() == "# trained with --set 'classes=10\\n'\n" + SPEC
 
 
 def test_without_the_extra_it_says_how_to_get_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,3 +84,5 @@ def test_words() -> None:
     assert counted(15_470_264_320, "MACs") == "15.47 GMACs"
     assert plural(1, "error") == "1 error"
     assert plural(2_000, "error") == "2,000 errors"
+    assert plural(1, "class", "classes") == "1 class"
+    assert plural(2_000, "class", "classes") == "2,000 classes"

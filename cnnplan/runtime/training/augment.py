@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeAlias
 
-    from cnnplan.settings import Augmentation, ColorJitter, Flip, RandomCrop, RandomErasing, RandomResizedCrop, Rotation
+    from cnnplan.train_settings import (
+        Augmentation,
+        ColorJitter,
+        Flip,
+        RandomCrop,
+        RandomErasing,
+        RandomResizedCrop,
+        Rotation,
+    )
 
     Step: TypeAlias = Callable[[Tensor], Tensor]
 

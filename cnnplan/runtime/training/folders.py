@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnnplan.diagnostics import printable
 from cnnplan.errors import UsageError
-from cnnplan.runtime.training.launch import first, restarted
+from cnnplan.runtime.training.ranks import first, restarted
 from cnnplan.runtime.training.run import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def folder(plan: Plan, asked: Asked) -> tuple[Path, bool]:
             output = next(path for path in numbers if not path.exists())
     else:
         output = asked.output
+    shown = printable(str(output))
     if output.exists() and not output.is_dir():
-        raise UsageError(f"{printable(str(output))} is a file: --output names a folder")
+        raise UsageError(f"{shown} is a file: --output names a folder")
     checkpointed = (output / CHECKPOINT).exists() or any(output.glob(f"fold-*/{CHECKPOINT}"))
     if again:
         return output, checkpointed
-    shown = printable(str(output))
     folded = any(output.glob("fold-*"))
     if asked.resume and folded != bool(asked.folds) and output.exists():
         has = "is a cross-validation: give its --folds" if folded else "is a run without --folds: name another --output"
@@ -55,9 +55,7 @@ def folder(plan: Plan, asked: Asked) -> tuple[Path, bool]:
     if first() and output.exists() and any(output.iterdir()) and not (folded or (output / "model.py").exists()):
         raise UsageError(f"{shown} is a folder with other files: --output names a new one")
     if first() and not asked.resume and (checkpointed or (output / "summary.json").exists()):
-        raise UsageError(
-            f"{printable(str(output))} has a run already: --resume goes on with it, another --output leaves it alone"
-        )
+        raise UsageError(f"{shown} has a run already: --resume goes on with it, another --output leaves it alone")
     return output, asked.resume
 
 

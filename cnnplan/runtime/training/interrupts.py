@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from cnnplan.runtime.training.launch import first
+from cnnplan.runtime.training.ranks import first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +31,18 @@ class Interrupted(Exception):
 
     Attributes:
         number: of the signal.
-        epoch, step: how far the run came; step 0 where the epoch is complete.
+        epoch, step, steps: how far the run came, of so many steps; step 0 where the epoch is complete.
     """
 
     def __init__(self, number: int, epoch: int, step: int, steps: int) -> None:
         self.number, self.epoch, self.step, self.steps = number, epoch, step, steps
         super().__init__(f"stopped by {signal.Signals(number).name}")
+
+    @property
+    def where(self) -> str:
+        """How far the run came, in words."""
+        epoch = f"epoch {self.epoch}"
+        return f"step {self.step} of {self.steps} of {epoch}" if self.step else epoch
 
 
 class AtOnce(BaseException):

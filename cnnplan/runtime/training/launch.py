@@ -1,4 +1,4 @@
-"""Processes and machines: who is first, what the launcher says, how many compute and how many fetch."""
+"""Processes and machines: what the launcher says, how many compute and how many fetch; `ranks` says who is first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from cnnplan.errors import UsageError
 from cnnplan.runtime.data.pictures import Pictures
+from cnnplan.runtime.training.ranks import restarted
 
 if TYPE_CHECKING:
     from cnnplan.planning import Plan
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
 
 WORK_OF_A_THREAD = 200_000_000
 """Multiply-accumulates of a step that keep a thread of a CPU busy."""
-
-
-def first() -> bool:
-    """Whether this is the first of several processes, or the only one."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
-
-
-def restarted() -> bool:
-    """Whether an elastic launch started this process again, after a worker was lost."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def joined(device: str) -> None:

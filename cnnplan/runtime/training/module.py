@@ -37,7 +37,8 @@ class Diverged(Exception):
     """The loss is not finite.
 
     Attributes:
-        inputs, targets: of the step, as they enter the network.
+        loss: as it is.
+        inputs: of the step, as they enter the network.
     """
 
     def __init__(self, loss: float, inputs: Sequence[Tensor]) -> None:
@@ -79,11 +80,6 @@ class Trainee(LightningModule):
         self.mixup = mixup
         self.measures = Measures(objective, classes)
         self.factor = factor(recipe.schedule, recipe.lr, recipe.epochs, steps)
-        self.groups = [
-            {**group, "params": [id(p) for p in group["params"]]}
-            for group in decay_groups(net, recipe.optimizer.options.weight_decay, all_parameters=self._decays_all())
-        ]
-        self.names = {id(p): name for name, p in net.named_parameters()}
         self.sums = torch.zeros(4, dtype=torch.float64)  # no buffer: those of the first process go to all others
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
@@ -93,9 +89,6 @@ class Trainee(LightningModule):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
-
-    def _decays_all(self) -> bool:
-        return bool(self.recipe.optimizer.options.decay_norms)
 
     def configure_model(self) -> None:
         """Shard the network where FSDP is asked for: each module that has enough parameters of its own."""
@@ -183,8 +176,7 @@ class Trainee(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, its schedule by the step, and what regularizes after each step."""
         options = self.recipe.optimizer.options
-        named = {name.removeprefix("_orig_mod."): p for name, p in self.net.named_parameters()}
-        groups = [{**g, "params": [named[self.names[i]] for i in g["params"]]} for g in self.groups]
+        groups = decay_groups(self.net, options.weight_decay, all_parameters=options.decay_norms)
         optimizer = optimizer_of(self.recipe.optimizer.name, groups, options)
         Regularizer(self.recipe.regularize, self.net).attach(optimizer)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.factor)

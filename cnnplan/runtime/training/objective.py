@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnplan.graph import Graph
-    from cnnplan.settings import Loss
+    from cnnplan.train_settings import Loss
 
 
 IGNORED = -100

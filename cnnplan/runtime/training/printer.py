@@ -6,6 +6,7 @@ A step costs two comparisons; the loss, for which the host waits for the device,
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from statistics import median
 from time import monotonic
@@ -53,7 +54,7 @@ class Moment(NamedTuple):
         return found
 
 
-class Printer(Callback):
+class Printer(Callback, ABC):
     """Prints the epochs it is told of, and now and then where the training is. Only the first process prints."""
 
     interval: ClassVar[float]
@@ -82,9 +83,9 @@ class Printer(Callback):
         """Print a line."""
         self.write(self.shown(text) + "\n")
 
+    @abstractmethod
     def show(self, at: Moment) -> None:
         """Print where the training is."""
-        raise NotImplementedError
 
     def columns(self) -> int | None:
         """The width to print for; None where it does not matter."""

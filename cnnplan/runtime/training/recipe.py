@@ -12,10 +12,10 @@ from cnnplan.conditions import DTYPES, conditions
 from cnnplan.diagnostics import Report, suggest
 from cnnplan.errors import UsageError
 from cnnplan.planning import Plan
-from cnnplan.settings import Loss, Optimizer, Train
+from cnnplan.train_settings import Loss, Optimizer, Train
 
 if TYPE_CHECKING:
-    from cnnplan.settings import Augmentation, Regularize, Schedule
+    from cnnplan.train_settings import Augmentation, Regularize, Schedule
 
 NAMES = {
     "sgd": {"sgd": {}},

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import lightning
 import torch
 
+from cnnplan.fitting import machine_memory
+from cnnplan.render.numbers import plural, size
 from cnnplan.runtime.measure import measured
 from cnnplan.runtime.training.charts import confusion as confusion_chart
 from cnnplan.runtime.training.charts import curves
 from cnnplan.runtime.training.diagnosis import is_out_of_memory
+from cnnplan.runtime.training.evaluation import judged
 from cnnplan.runtime.training.files import replace
-from cnnplan.runtime.training.testing import judged
 from cnnplan.version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from cnnplan.runtime.training.artifact import Trained
     from cnnplan.runtime.training.history import History, Row
     from cnnplan.runtime.training.run import Run
+
+
+ROOM = 4
+"""So many planned peaks a machine's memory has to hold for a step to be measured on its CPU."""
 
 
 class Records:
@@ -74,7 +80,7 @@ class Records:
                     self._writer.add_scalar(name, value, int(row["epoch"]))
         self._writer.flush()
 
-    def finished(self, run: Run, history: History, trained: Trained, seconds: float) -> dict[str, Any]:
+    def finished(self, run: Run, history: History, trained: Trained) -> dict[str, Any]:
         """Test with the best weights, write pictures and the summary, and return it."""
         if self._writer is not None:
             self._writer.close()
@@ -135,7 +141,7 @@ def _replaced(data: Data) -> list[str]:
 
 
 def _device(kind: str) -> str:
-    return torch.cuda.get_device_name() if kind == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name() if kind == "cuda" else f"cpu, {plural(torch.get_num_threads(), 'thread')}"
 
 
 def _rate(rows: Sequence[Row], samples: int) -> float | None:
@@ -145,7 +151,10 @@ def _rate(rows: Sequence[Row], samples: int) -> float | None:
 
 
 def _memory(plan: Plan, device: str) -> dict[str, Any]:
-    """The peak of a training step, planned and measured, in bytes; on a CPU storages counted in one more step."""
+    """The peak of a training step, planned and measured, in bytes; where it is not measured, null, and why.
+
+    On a CPU storages are counted in steps of their own: not where those might need more memory than is left.
+    """
     training = plan.training
     found: dict[str, Any] = {"batch": plan.batch, "planned": {"training_peak": training.peak}}
     if device == "cuda":
@@ -154,10 +163,14 @@ def _memory(plan: Plan, device: str) -> dict[str, Any]:
             "reserved": torch.cuda.max_memory_reserved(),
         }
         return found
+    there = machine_memory()
+    if training.peak * ROOM > there:
+        why = f"{size(training.peak)} at the peak are more than a quarter of this machine's {size(there)}"
+        return found | {"measured": None, "unknown": {"measured": why}}
     try:
         found["measured"] = {"training_peak": measured(plan).peak}
     except Exception as error:
         if not is_out_of_memory(error) and "memory" not in str(error):
             raise
-        found["measured"] = None
+        found |= {"measured": None, "unknown": {"measured": "this machine's memory was not enough"}}
     return found

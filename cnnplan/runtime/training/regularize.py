@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from cnnplan.settings import Regularize
+    from cnnplan.train_settings import Regularize
 
 WEIGHTED = (_ConvNd, nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 OWN_WEIGHTED = frozenset(("LocallyConnected", "MixedDilationConv", "SelfAttention", "UntiedBiasConv"))

@@ -6,9 +6,7 @@ DIR/spec.yaml, model.py     what was trained     DIR/metrics.csv, tensorboard/, 
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from cnnplan.diagnostics import printable
 from cnnplan.emit import emit
 from cnnplan.errors import UsageError
+from cnnplan.fitting import machine_memory
 from cnnplan.runtime.build import build
 from cnnplan.runtime.training import artifact
 from cnnplan.runtime.training.augment import Augment, mixup_of
@@ -38,6 +37,7 @@ from cnnplan.runtime.training.module import Diverged, Trainee
 from cnnplan.runtime.training.objective import Objective
 from cnnplan.runtime.training.order import InTurn, Order, loader, seeded
 from cnnplan.runtime.training.prepare import Prepare, statistics
+from cnnplan.runtime.training.ranks import first
 from cnnplan.runtime.training.records import Records
 from cnnplan.runtime.training.reduction import InPlaces
 from cnnplan.runtime.training.resuming import Marks, restored
@@ -127,7 +127,6 @@ class Run:
             data=data.fingerprint,
             processes=self.world,
         )
-        self.first = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
     @property
     def checkpoint(self) -> Path:
@@ -228,10 +227,9 @@ class Run:
             UsageError: it cannot begin, or cannot go on; the message says what is left and what to do.
             Interrupted: the user asked for an end; a checkpoint was written.
         """
-        begun = time.monotonic()
         state = restored(self.checkpoint, self.marks, self.recipe.epochs) if self.options.resume else None
         net = self.net()
-        if self.first:
+        if first():
             self._prepare_folder()
         if state is None:
             mean, std = statistics(self.data.train, self.plan.graph)
@@ -242,13 +240,11 @@ class Run:
         if (wanted := self.options.threads if state is None else state.threads) is not None:
             torch.set_num_threads(wanted)
         try:
-            return self._train(begun, state, net, mean, std)
+            return self._train(state, net, mean, std)
         finally:
             torch.set_num_threads(threads)
 
-    def _train(
-        self, begun: float, state: Restored | None, net: nn.Module, mean: Any, std: Any
-    ) -> dict[str, Any] | None:
+    def _train(self, state: Restored | None, net: nn.Module, mean: Any, std: Any) -> dict[str, Any] | None:
         marks = self.marks.as_dict() | {"mean": mean, "std": std, "threads": torch.get_num_threads()}
         trained = artifact.Trained(
             classes=self.data.classes,
@@ -259,11 +255,11 @@ class Run:
             inputs=tuple(tuple(value.shape) for value in self.plan.graph.inputs),
             options=self.options.spec_options,
         )
-        records = Records(self.options.output, self.printers) if self.first else None
+        records = Records(self.options.output, self.printers) if first() else None
         average = Average(self.recipe.ema) if self.recipe.ema else None
 
         def improved(weights: Mapping[str, Tensor]) -> None:
-            if self.first:
+            if first():
                 artifact.save(self.options.output / "model.safetensors", weights, trained)
 
         history = History(
@@ -291,10 +287,7 @@ class Run:
         rows, best = history.rows, history.best
         if self.recipe.patience and best and len(rows) - best >= self.recipe.patience:
             self.note(f"stopped early: no epoch since {best} was better")
-        if not self.first:
-            return None
-        assert records is not None
-        return records.finished(self, history, trained, time.monotonic() - begun)
+        return records.finished(self, history, trained) if records else None
 
     def _fit(self, trainer: Trainer, module: Trainee, resumed: bool) -> None:
         loops = trainer.fit_loop
@@ -328,16 +321,14 @@ class Run:
                 raise Stopped(f"another process of this training was lost, or never came{self._kept()}") from None
             if not is_out_of_memory(error):
                 raise
-            raise Stopped(f"{out_of_memory(self.plan, *self._memory())}{self._kept()}") from None
+            raise Stopped(f"{self.short_of_memory()}{self._kept()}") from None
 
-    def _memory(self) -> tuple[int, str]:
-        """How much memory there is, and whose."""
+    def short_of_memory(self) -> str:
+        """What is said where the memory, the device's or the machine's, is not enough."""
         if self.options.device == "cuda":
             found = torch.cuda.get_device_properties(torch.cuda.current_device())
-            return found.total_memory, found.name
-        from cnnplan.fitting import machine_memory
-
-        return machine_memory(), "this machine"
+            return out_of_memory(self.plan, found.total_memory, found.name)
+        return out_of_memory(self.plan, machine_memory(), "this machine")
 
     def _kept(self) -> str:
         """What is left of a training that stopped."""
@@ -357,8 +348,8 @@ class Run:
             swept(output)
             swept(output / "checkpoints")
             (output / "model.py").write_text(self.source.text, encoding="utf-8")
-            asked = self.options.spec_options
-            heading = f"# trained with{asked}\n" if asked and not any(map(str.isspace, asked.replace(" ", ""))) else ""
+            asked = printable(self.options.spec_options)
+            heading = f"# trained with{asked}\n" if asked else ""
             (output / "spec.yaml").write_text(heading + self.plan.spec.text, encoding="utf-8")
             if not self.options.resume:
                 for name in ("metrics.csv", "summary.json", "model.safetensors", "curves.png", "confusion.png"):

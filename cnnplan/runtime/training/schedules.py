@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cnnplan.settings import Schedule
+    from cnnplan.train_settings import Schedule
 
 ONE_CYCLE_START = 25.0
 ONE_CYCLE_END = 1e4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import json
 import logging
@@ -21,10 +20,12 @@ from cnnplan.runtime.data.splits import folds as cut_folds
 from cnnplan.runtime.data.splits import with_splits
 from cnnplan.runtime.training import words
 from cnnplan.runtime.training.augment import check_augment
+from cnnplan.runtime.training.diagnosis import is_out_of_memory
 from cnnplan.runtime.training.files import replace
 from cnnplan.runtime.training.folders import CHILD, RUNS, folder
-from cnnplan.runtime.training.launch import device_of, first, joined, processes, threads, workers
+from cnnplan.runtime.training.launch import device_of, joined, processes, threads, workers
 from cnnplan.runtime.training.progress import progress
+from cnnplan.runtime.training.ranks import first
 from cnnplan.runtime.training.recipe import planned_for, recipe_of
 from cnnplan.runtime.training.run import CHECKPOINT, Options, Run
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cnnplan.planning import Plan
     from cnnplan.render.styled import Styled
     from cnnplan.runtime.data.base import Data
+    from cnnplan.runtime.training.estimate import Estimate
     from cnnplan.runtime.training.recipe import Recipe
 
 
@@ -237,40 +239,50 @@ def described(plan: Plan, asked: Asked, width: int) -> Styled:
     Raises:
         UsageError: as `trained`.
     """
-    from cnnplan.runtime.training.estimate import estimate
-    from cnnplan.runtime.training.prepare import statistics
-
     output, _ = folder(plan, asked) if asked.output or not asked.resume else (RUNS / plan.name, False)
-    with hushed(), contextlib.redirect_stdout(io.StringIO()):
+    with hushed():
         ready = prepared(plan, asked, output, resume=False)
         for text in ready.data.notices:
             note(text)
         if asked.folds:
             ready = ready._replace(data=cut_folds(ready.data, asked.folds, asked.seed)[0])
         one = Run(*ready, note=note)
-        net = one.net()
-        if ready.options.threads is not None:
-            torch.set_num_threads(ready.options.threads)
-        place = torch.device(ready.options.device)
-        module = one.trainee(net, *statistics(ready.data.train, plan.graph)).to(place).train()
-        module.sums = module.sums.to(place)
-        optimizer = module.configure_optimizers()["optimizer"]
-        train, val = one.loaders(0, lambda: (0, 0))
-        batches = itertools.chain.from_iterable(iter(train) for _ in itertools.count())
-        narrow = ready.recipe.precision != "float32"
-
-        def step() -> None:
-            batch = next(batches)
-            batch = batch._replace(
-                inputs=tuple(x.to(place) for x in batch.inputs), targets=tuple(t.to(place) for t in batch.targets)
-            )
-            with torch.autocast(place.type, getattr(torch, ready.recipe.precision), enabled=narrow):
-                loss = module.training_step(batch, 0)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if place.type == "cuda":
-                torch.cuda.synchronize()
-
-        found = estimate(step, one.steps, len(val), ready.recipe.epochs)
+        try:
+            found = _estimated(one)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise UsageError(one.short_of_memory()) from None
     return words.plan_of(ready.plan, ready.recipe, ready.data, ready.options, found, width, asked.folds)
+
+
+def _estimated(one: Run) -> Estimate:
+    """How long a run would take, from real steps."""
+    from cnnplan.runtime.training.estimate import estimate
+    from cnnplan.runtime.training.prepare import statistics
+
+    net = one.net()
+    if one.options.threads is not None:
+        torch.set_num_threads(one.options.threads)
+    place = torch.device(one.options.device)
+    module = one.trainee(net, *statistics(one.data.train, one.plan.graph)).to(place).train()
+    module.sums = module.sums.to(place)
+    optimizer = module.configure_optimizers()["optimizer"]
+    train, val = one.loaders(0, lambda: (0, 0))
+    batches = itertools.chain.from_iterable(iter(train) for _ in itertools.count())
+    narrow = one.recipe.precision != "float32"
+
+    def step() -> None:
+        batch = next(batches)
+        batch = batch._replace(
+            inputs=tuple(x.to(place) for x in batch.inputs), targets=tuple(t.to(place) for t in batch.targets)
+        )
+        with torch.autocast(place.type, getattr(torch, one.recipe.precision), enabled=narrow):
+            loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if place.type == "cuda":
+            torch.cuda.synchronize()
+
+    return estimate(step, one.steps, len(val), one.recipe.epochs)

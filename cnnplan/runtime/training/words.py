@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -96,7 +97,7 @@ def plan_of(
     out = Styled()
     out.add(plan.name, "bold")
     out.add(f"  {printable(plan.path)}\n\n", "dim")
-    classes = f", {plural(len(data.classes), 'class').replace('classs', 'classes')}" if data.classes else ""
+    classes = f", {plural(len(data.classes), 'class', 'classes')}" if data.classes else ""
     memory = plan.training
     parts = [
         f"{size(n)} {what}"
@@ -124,8 +125,6 @@ def plan_of(
         *([("folds", f"{plural(folds, 'training')} like this one, one after the other")] if folds else []),
         ("output", printable(str(options.output))),
     ]
-    from textwrap import wrap
-
     for name, text in rows:
         lines = wrap(text, max(30, width - 12), break_long_words=False) or [""]
         out.add(f"{name:<10}  ", "dim")

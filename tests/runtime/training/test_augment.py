@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate, pad
 
 from cnnplan.errors import UsageError
 from cnnplan.runtime.training.augment import Augment, Mixup, check_augment, mixup_of
-from cnnplan.settings import Augmentation
+from cnnplan.train_settings import Augmentation
 
 ALL = [
     {"random_crop": {"padding": 2}},

@@ -19,7 +19,7 @@ from cnnplan.layers.self_attention import SelfAttention
 from cnnplan.layers.untied_bias_conv import UntiedBiasConv
 from cnnplan.runtime.training import regularize
 from cnnplan.runtime.training.regularize import Regularizer, decay_groups, weights_of
-from cnnplan.settings import Regularize
+from cnnplan.train_settings import Regularize
 
 Module = TypeVar("Module", bound=nn.Module)
 

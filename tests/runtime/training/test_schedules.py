@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cnnplan.runtime.training.schedules import factor
-from cnnplan.settings import Schedule
+from cnnplan.train_settings import Schedule
 
 LR = 0.2
 

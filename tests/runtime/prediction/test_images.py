@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnplan.runtime.images import Unreadable, decode
+from cnnplan.runtime.prediction.images import Unreadable, decode
 
 COLORS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 

@@ -7,7 +7,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from cnnplan.runtime.images import Unreadable
+from cnnplan.runtime.prediction.images import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from cnnplan.runtime.given import Item
+    from cnnplan.runtime.prediction.given import Item
 
 THREADS = 8
 """So many images are decoded at once, at most."""

@@ -15,11 +15,11 @@ from torch.nn import functional as F  # noqa: N812
 
 import cnnplan
 from cnnplan import UsageError
-from cnnplan.runtime import answers
-from cnnplan.runtime.ahead import loaded
-from cnnplan.runtime.given import Item, listed
-from cnnplan.runtime.images import Unreadable
-from cnnplan.runtime.predict import Prediction, Predictor
+from cnnplan.runtime.prediction import answers
+from cnnplan.runtime.prediction.ahead import loaded
+from cnnplan.runtime.prediction.given import Item, listed
+from cnnplan.runtime.prediction.images import Unreadable
+from cnnplan.runtime.prediction.predict import Prediction, Predictor
 from cnnplan.runtime.training.artifact import Trained, save
 
 PHOTOS = """\

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.diagnostics import printable, some
 from cnnplan.errors import UsageError
-from cnnplan.runtime import arrays
 from cnnplan.runtime.data.images import SUFFIXES
-from cnnplan.runtime.images import CHANNELS, Unreadable, decode
+from cnnplan.runtime.prediction import arrays
+from cnnplan.runtime.prediction.images import CHANNELS, Unreadable, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

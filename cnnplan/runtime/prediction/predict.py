@@ -17,11 +17,11 @@ import torch
 
 from cnnplan.diagnostics import printable
 from cnnplan.errors import UsageError
-from cnnplan.runtime.ahead import batches, loaded
-from cnnplan.runtime.answers import CLASSES, LABELS, SHARES, Answer, reading_of
 from cnnplan.runtime.build import build
-from cnnplan.runtime.given import items
-from cnnplan.runtime.images import Unreadable
+from cnnplan.runtime.prediction.ahead import batches, loaded
+from cnnplan.runtime.prediction.answers import CLASSES, LABELS, SHARES, Answer, reading_of
+from cnnplan.runtime.prediction.given import items
+from cnnplan.runtime.prediction.images import Unreadable
 from cnnplan.runtime.training.artifact import into, load
 from cnnplan.runtime.training.objective import as_outputs
 from cnnplan.runtime.training.prepare import Prepare

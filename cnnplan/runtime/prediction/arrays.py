@@ -17,7 +17,7 @@ from cnnplan.errors import UsageError
 from cnnplan.runtime.data.npz import INPUTS
 from cnnplan.runtime.data.npz_archive import Archive
 from cnnplan.runtime.data.npz_inputs import as_input, check_tokens
-from cnnplan.runtime.images import Unreadable
+from cnnplan.runtime.prediction.images import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

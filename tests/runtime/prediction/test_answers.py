@@ -10,8 +10,8 @@ from torch.nn import functional as F  # noqa: N812
 
 import cnnplan
 from cnnplan import UsageError
-from cnnplan.runtime import answers
-from cnnplan.runtime.answers import NOISE, Reading, reading_of
+from cnnplan.runtime.prediction import answers
+from cnnplan.runtime.prediction.answers import NOISE, Reading, reading_of
 from cnnplan.runtime.training.artifact import Trained
 
 NAMES = ("ant", "bee", "cat", "dog")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import cnnplan
-from cnnplan.runtime.arrays import samples
-from cnnplan.runtime.images import Unreadable
+from cnnplan.runtime.prediction.arrays import samples
+from cnnplan.runtime.prediction.images import Unreadable
 
 RANDOM = np.random.default_rng(0)
 SIGNAL = cnnplan.plan("cnnplan: 1\nname: s\ninput: [2, 16]\nlayers: [flatten, {linear: 3}]\n")

@@ -1,4 +1,4 @@
-"""A picture as a PNG: its style, its fonts, and how it is written.
+"""A figure as a PNG: its style, its fonts, and how it is written.
 
 matplotlib's objects are used without pyplot, and without the user's settings: nothing global changes, and a picture
 looks the same everywhere.

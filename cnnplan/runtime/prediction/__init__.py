@@ -1,0 +1,1 @@
+"""Prediction: from files and trained weights to answers. `predict` is where it begins."""
