@@ -23,11 +23,15 @@ def build(
     *,
     variables: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
+    meta: bool = False,
 ) -> nn.Module:
     """A freshly initialized torch.nn.Module, made from the source that `cnnplan build` writes.
 
-    Its parameters have the names and shapes of the plan; its class can be pickled. The arguments
+    Its parameters have the names and shapes of the plan; its class can be pickled. The first arguments
     are those of `cnnplan.plan`; a plan may be given instead of a spec.
+
+    Args:
+        meta: build on torch's meta device: shapes without numbers, nothing is allocated.
 
     Raises:
         SpecError: the spec is not valid.
@@ -36,9 +40,10 @@ def build(
     planned = _planned(spec, variables, input_size)
     try:
         from cnnplan.runtime.build import build as build_graph
+        from cnnplan.runtime.meta import on_meta
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
-    return build_graph(planned.graph)
+    return on_meta(planned.graph) if meta else build_graph(planned.graph)
 
 
 def verify(
@@ -133,3 +138,13 @@ def missing_torch(error: ModuleNotFoundError) -> UsageError:
 def missing_train(error: ModuleNotFoundError) -> UsageError:
     """What to say where the extra `train`, which has `torch` in it, is not installed."""
     return UsageError(f"this needs {error.name}: pip install 'cnnplan[train]'")
+
+
+def missing_export(error: ModuleNotFoundError) -> UsageError:
+    """What to say where the extra `export`, which has `torch` in it, is not installed."""
+    return UsageError(f"this needs {error.name}: pip install 'cnnplan[export]'")
+
+
+def missing_profile(error: ModuleNotFoundError) -> UsageError:
+    """What to say where the extra `profile`, which has `torch` in it, is not installed."""
+    return UsageError(f"this needs {error.name}: pip install 'cnnplan[profile]'")

@@ -315,6 +315,12 @@ class Plan:
             raise UsageError(f"'{name}' is a block, whose layers are {some(inside, 6)}: name one of them")
         raise UsageError(f"'{self.name}' has no layer '{name}'; {suggest(name, names)}")
 
+    def under(self, conditions: Conditions) -> Plan:
+        """The plan of the same network under other conditions."""
+        found = Plan(self.graph, self._report, self.path, conditions, self._selection)
+        found.memory = self.memory.under(conditions)
+        return found
+
     def __repr__(self) -> str:
         return f"<Plan {self.name}: {len(self.graph.nodes)} layers, {self.parameters:,} parameters, {self.macs:,} MACs>"
 

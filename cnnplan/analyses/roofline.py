@@ -1,9 +1,9 @@
 """How fast could it be? For each layer the work, the bytes that have to move, and the time that neither can beat.
 
 The roofline: time ≥ max(FLOPs / peak, bytes / bandwidth). Two things keep it a bound. What fits into the
-cache may not have to come from memory at all, so that a layer is only charged for bytes beyond the
-cache's size. And convolutions of stride 1 can do with fewer multiplications: Winograd's F(4, r) needs
-4 r / (r + 3) times fewer along each axis, and libraries use it.
+cache may not have to come from memory at all, and what is written may stay there, so that a layer is only
+charged for bytes beyond twice the cache's size. And convolutions of stride 1 can do with fewer
+multiplications: Winograd's F(4, r) needs 4 r / (r + 3) times fewer along each axis, and libraries use it.
 
 Sources: Williams, Waterman & Patterson 2009, doi:10.1145/1498765.1498785; Lavin & Gray 2015,
 arXiv:1509.09308; PyTorch's documentation, "CUDA semantics" (TF32 is on for convolutions, off for
@@ -111,12 +111,17 @@ def _pass(flops: int, macs: int, moved: int, format: str, fewer: float, device: 
     products = 2 * macs / fewer / (getattr(device, format or "float32") or device.float32)
     rest = max(0, flops - 2 * macs) / _fastest(device)
     compute = max(products, rest)  # tensor cores and others work at the same time
-    memory = max(0, moved - device.l2) / device.bandwidth
+    memory = _through_memory(moved, device)
     if moved and flops and not memory:
         bound = "compute" if flops / moved > _ridge(format, device) else "memory"
     else:
         bound = "compute" if compute > memory else "memory"
     return Pass(flops, moved, max(compute, memory), bound if moved else "")
+
+
+def _through_memory(moved: int, device: Device) -> float:
+    """Seconds: of what is read as much as the cache holds may be there, and of what is written may stay."""
+    return max(0, moved - 2 * device.l2) / device.bandwidth
 
 
 def _ridge(format: str, device: Device) -> float:
@@ -163,5 +168,5 @@ def total(passes: Sequence[Pass]) -> Pass:
 def step(parameters: int, states: int, width: int, device: Device | None) -> Pass:
     """The optimizer's step: it reads parameters, gradients and its state, and writes all but the gradients."""
     moved = parameters * width * (3 + 2 * states)
-    seconds = None if device is None else max(0, moved - device.l2) / device.bandwidth
+    seconds = None if device is None else _through_memory(moved, device)
     return Pass(0, moved, seconds, "memory" if device else "")

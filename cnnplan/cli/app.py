@@ -25,6 +25,7 @@ COMMANDS = (
     "build",
     "train",
     "predict",
+    "profile",
     "devices",
     "ops",
     "zoo",

@@ -7,6 +7,7 @@
     forward     its `forward`; `lines` folds the statements and names the variables
     lifetimes   how long what is written holds each value
     weights     how the weights start
+    optimized   a function that makes a trained model faster
     module      the file as a whole
     calls, layout, names   text
 

@@ -11,6 +11,7 @@ from cnnplan.emit.draft import Draft, signature_of
 from cnnplan.emit.forward import Forward
 from cnnplan.emit.layout import Written, docstring, prose, statement
 from cnnplan.emit.names import ClassNames, camel
+from cnnplan.emit.optimized import function
 from cnnplan.emit.solver import Inexpressible
 from cnnplan.emit.structure import Rules, agree, block_scopes, is_chain, signature
 from cnnplan.emit.weights import initialization
@@ -40,9 +41,13 @@ class Source(NamedTuple):
         return self.lines.get(node.name, self.lines.get(node.path))
 
 
-def emit(graph: Graph) -> Source:
-    """Readable PyTorch source of a network: the same layers, names and parameters as the plan."""
-    return _Emitter(graph).source()
+def emit(graph: Graph, *, optimize: bool = False) -> Source:
+    """Readable PyTorch source of a network: the same layers, names and parameters as the plan.
+
+    Args:
+        optimize: add a function, `optimized`, that makes a trained model faster in inference.
+    """
+    return _Emitter(graph).source(optimize)
 
 
 class _Emitter:
@@ -55,7 +60,7 @@ class _Emitter:
         self.drafts: list[Draft] = []
         self.checkpoints = False
 
-    def source(self) -> Source:
+    def source(self, optimize: bool) -> Source:
         graph = self.graph
         model_name = self.names.new(camel(graph.name))
         for uses in block_scopes(graph).values():
@@ -71,8 +76,12 @@ class _Emitter:
         classes = [*(text.rstrip().splitlines() for text, _ in texts), *(self.text(draft) for draft in self.drafts)]
         if initialize:
             classes.insert(len(classes) - 1, initialize)
+        imports: list[str] = []
+        if optimize:
+            added, imports = function(graph, self.rules, model_name)
+            classes.append(added)
         body = "\n\n\n".join("\n".join(lines) for lines in classes)
-        head = f"{self.header()}\n\n{_imports(body)}\n\n\n"
+        head = f"{self.header()}\n\n{_imports(body, imports)}\n\n\n"
         return Source(f"{head}{body}\n", model_name, _places(classes, head.count("\n") + 1))
 
     def header(self) -> str:
@@ -183,8 +192,8 @@ def _clusters(
     return [members for _, members in groups]
 
 
-def _imports(body: str) -> str:
-    """The imports that the body needs."""
+def _imports(body: str, others: Sequence[str]) -> str:
+    """The imports that the body needs; `others` are those of a function beside the classes."""
     lines = []
     if re.search(r"\btorch\.", body):
         lines.append("import torch")
@@ -192,6 +201,7 @@ def _imports(body: str) -> str:
     lines.append(f"from torch import {tensor}nn")
     if re.search(r"\bF\.", body):
         lines.append("from torch.nn import functional as F")
+    lines += others
     if "checkpoint(" in body:
         lines.append("from torch.utils.checkpoint import checkpoint")
     return "\n".join(lines)

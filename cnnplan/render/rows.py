@@ -159,6 +159,14 @@ def _pieces(copy: Copy, inside: str, item: Item) -> Iterator[_Piece]:
             yield from _pieces(inner, inside, step.item)
 
 
+def shortened(name: str, width: int) -> str:
+    """A name without its middle, where it is too long: its end tells most."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) * 2 // 3
+    return f"{name[: width - 1 - end]}…{name[-end:]}"
+
+
 def _range(first: str, last: str) -> str:
     """conv2–4 for conv2 … conv4."""
     word = first.rstrip("0123456789")

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from cnnplan.emit.structure import Rules
 from cnnplan.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cnnplan.graph import Graph, Node, Value
+    from cnnplan.ops.base import Inline, Module
 
     Watch = Callable[[Node, Sequence[Tensor], tuple[Tensor, ...]], tuple[Tensor, ...]]
 
@@ -31,21 +33,34 @@ class Refused(Exception):
 
 
 class Interpreter:
-    """The layers of a network, each with the model's own parameters and buffers."""
+    """The layers of a network, each with the model's own parameters and buffers.
 
-    def __init__(self, graph: Graph, model: nn.Module) -> None:
+    Attributes:
+        graph: the network.
+        runners: of its layers, in the order they run.
+        last: the place in this order where a value is used for the last time.
+    """
+
+    def __init__(self, graph: Graph, model: nn.Module, *, in_place: bool = False) -> None:
+        """
+        Args:
+            in_place: whether activations overwrite their inputs where they do so in the emitted source.
+        """
         self.graph = graph
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        self.runners = [self._runner(node, tensors).train(model.training) for node in graph.nodes]
+        rules = Rules(graph) if in_place else None
+        self.runners = [
+            self._runner(node, tensors, rules.of(node) if rules else None).train(model.training) for node in graph.nodes
+        ]
         self.last: dict[Value, int] = {value: len(graph.nodes) for value in graph.outputs.values()}
         for node in graph.nodes:
             for value in (*node.inputs, *((node.like,) if node.like else ())):
                 self.last[value] = max(self.last.get(value, 0), node.index)
 
     @staticmethod
-    def _runner(node: Node, tensors: dict[str, Tensor]) -> Runner:
+    def _runner(node: Node, tensors: dict[str, Tensor], rule: Module | Inline | None) -> Runner:
         with torch.device("meta"):
-            runner = Runner(node.op, node.shapes)
+            runner = Runner(node.op, node.shapes, rule)
         named = [*runner.named_parameters(), *runner.named_buffers()]
         state = {name: tensors[f"{node.path}.{name.removeprefix('core.')}"] for name, _ in named}
         wanted = {name: tensor.requires_grad for name, tensor in state.items()}

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Runner(nn.Module):
-    """A module that runs an operation, made from its `torch` rule."""
+    """A module that runs an operation, made from its `torch` rule, or from the one that is given."""
 
-    def __init__(self, op: Op, shapes: Sequence[Shape]) -> None:
+    def __init__(self, op: Op, shapes: Sequence[Shape], rule: Module | Inline | None = None) -> None:
         super().__init__()
-        rule = op.torch(*shapes)
+        rule = rule or op.torch(*shapes)
         namespace: dict[str, Any] = {"nn": nn, "torch": torch, "F": F, "Tensor": Tensor}
         self.core: nn.Module | None = None
         self.before: nn.Module | None = None

@@ -24,6 +24,7 @@ from cnnplan.runtime import counting, fields, memory, running, shifts
 from cnnplan.runtime.build import build
 from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, Difference, counted
 from cnnplan.runtime.interpreter import Interpreter
+from cnnplan.runtime.places import place
 from cnnplan.runtime.tensors import tensors
 
 if TYPE_CHECKING:
@@ -69,20 +70,20 @@ def verify(plan: Plan, *, device: str = "cpu", probes: int | None = None) -> Ver
     Raises:
         UsageError: there is no such device, or not enough memory.
     """
-    place = _device(device)
+    where = place(device)
     _room(plan)
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         torch.manual_seed(0)
-        return _verified(plan, place, probes)
+        return _verified(plan, where, probes)
 
 
-def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verification:
+def _verified(plan: Plan, where: torch.device, probes: int | None) -> Verification:
     model = build(plan.graph)
     _disturb(model)
     checks = [*tensors(plan, model)]
-    model = model.to(place).eval()
+    model = model.to(where).eval()
     known = min((getattr(node.op, "num_embeddings", 2) for node in plan.graph.nodes), default=2)  # tokens
-    inputs = [_input(v.shape, v.dtype, place, known) for v in plan.graph.inputs]
+    inputs = [_input(v.shape, v.dtype, where, known) for v in plan.graph.inputs]
     try:
         interpreter = Interpreter(plan.graph, model)
     except KeyError as missing:  # the check of the tensors says so
@@ -98,7 +99,7 @@ def _verified(plan: Plan, place: torch.device, probes: int | None) -> Verificati
             running.checked("source", running.SOURCE, ends, lambda: running.source(plan, model, inputs)),
             running.checked("gradients", running.BACKWARD, "", lambda: running.gradients(plan, model, inputs)),
         ]
-        checks += _memory(plan, model, inputs, place)
+        checks += _memory(plan, model, inputs, where)
         if checks[0].verdict == EXACT:
             checks += [fields.field(plan, Interpreter(plan.graph, model.cpu()), probes)]
             if moved := shifts.translation(plan, model):
@@ -127,16 +128,6 @@ def _memory(plan: Plan, model: nn.Module, inputs: Sequence[Tensor], place: torch
     finally:
         model.eval()
     return checks
-
-
-def _device(name: str) -> torch.device:
-    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    try:
-        place = torch.device(name)
-        torch.zeros(1, device=place).item()
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise UsageError(f"there is no device '{name}' here, only {' and '.join(here)}") from None
-    return place
 
 
 def _room(plan: Plan) -> None:

@@ -84,7 +84,7 @@ def save(path: str | Path, state: Mapping[str, Tensor], trained: Trained) -> Non
     Raises:
         UsageError: it cannot be written; what was there stays.
     """
-    from cnnplan.runtime.training.files import replace
+    from cnnplan.runtime.files import replace
 
     # copies: the format refuses tensors that share memory
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from cnnplan.render.numbers import exact, percent
-from cnnplan.runtime.training.figures import FAINT, INK, RATE, TRAIN, VAL, Legible, picture
+from cnnplan.runtime.figures import FAINT, INK, RATE, TRAIN, VAL, Legible, picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

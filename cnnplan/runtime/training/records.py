@@ -15,12 +15,12 @@ import torch
 
 from cnnplan.fitting import machine_memory
 from cnnplan.render.numbers import plural, size
+from cnnplan.runtime.files import replace
 from cnnplan.runtime.measure import measured
 from cnnplan.runtime.training.charts import confusion as confusion_chart
 from cnnplan.runtime.training.charts import curves
 from cnnplan.runtime.training.diagnosis import is_out_of_memory
 from cnnplan.runtime.training.evaluation import judged
-from cnnplan.runtime.training.files import replace
 from cnnplan.version import __version__
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from cnnplan.emit import emit
 from cnnplan.errors import UsageError
 from cnnplan.fitting import machine_memory
 from cnnplan.runtime.build import build
+from cnnplan.runtime.files import NotWritten, swept
 from cnnplan.runtime.training import artifact
 from cnnplan.runtime.training.augment import Augment, mixup_of
 from cnnplan.runtime.training.average import Average
@@ -30,7 +31,7 @@ from cnnplan.runtime.training.diagnosis import (
     out_of_memory,
     where_not_finite,
 )
-from cnnplan.runtime.training.files import Checkpoints, NotWritten, swept
+from cnnplan.runtime.training.files import Checkpoints
 from cnnplan.runtime.training.history import History
 from cnnplan.runtime.training.interrupts import Interrupts
 from cnnplan.runtime.training.module import Diverged, Trainee

@@ -18,10 +18,10 @@ from cnnplan.errors import UsageError
 from cnnplan.runtime.data import open_data
 from cnnplan.runtime.data.splits import folds as cut_folds
 from cnnplan.runtime.data.splits import with_splits
+from cnnplan.runtime.files import replace
 from cnnplan.runtime.training import words
 from cnnplan.runtime.training.augment import check_augment
 from cnnplan.runtime.training.diagnosis import is_out_of_memory
-from cnnplan.runtime.training.files import replace
 from cnnplan.runtime.training.folders import CHILD, RUNS, folder
 from cnnplan.runtime.training.launch import device_of, joined, processes, threads, workers
 from cnnplan.runtime.training.progress import progress

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cnnplan.errors import UsageError
-from cnnplan.runtime.training import files
+from cnnplan.runtime import files
 from cnnplan.runtime.training.charts import _count, confusion, curves
 
 if TYPE_CHECKING:

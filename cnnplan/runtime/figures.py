@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cnnplan.diagnostics import printable
-from cnnplan.runtime.training.files import replace
+from cnnplan.runtime.files import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
