@@ -9,6 +9,7 @@ model = cnnplan.build("specs/vgg16.yaml")    # torch.nn.Module, from the source 
 cnnplan.verify("specs/vgg16.yaml").passed    # every number held against torch
 cnnplan.fit("specs/vgg16.yaml", target="t4")  # memory against a device's; without torch
 cnnplan.train("specs/lenet5.yaml", "digits").summary["test_accuracy"]
+cnnplan.profile("specs/lenet5.yaml", device="cpu", batch=64).costly[0].why
 cnnplan.diff(old, new).totals["macs"].percent  # two plans side by side
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnplan.api import build, train, verify
+    from cnnplan.api import build, profile, train, verify
     from cnnplan.differences import Difference, diff
     from cnnplan.errors import CnnplanError, ExpressionError, ShapeError, SpecError, UsageError
     from cnnplan.fitting import Fit, fit
@@ -41,12 +42,14 @@ __all__ = [
     "diff",
     "fit",
     "plan",
+    "profile",
     "train",
     "verify",
 ]
 
 _HOMES = {
     "build": "api",
+    "profile": "api",
     "train": "api",
     "verify": "api",
     "carry_weights": "weights",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from cnnplan.runtime.profiling.profile import Profile
     from cnnplan.runtime.training.session import Outcome
     from cnnplan.runtime.verify import Verification
 
@@ -76,6 +77,43 @@ def verify(
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
     return verify_plan(planned, device=device, probes=probes)
+
+
+def profile(
+    spec: str | Path | Mapping[str, Any] | Plan,
+    *,
+    variables: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
+    batch: int | None = None,
+    dtype: str | None = None,
+    optimizer: str | None = None,
+    **options: Any,
+) -> Profile:
+    """Measure a network on a device that is here, as `cnnplan profile` does, without printing.
+
+    The first arguments are those of `cnnplan.plan`; a plan, with its batch, dtype and optimizer, may be given instead.
+
+    Args:
+        options: of `cnnplan.runtime.profiling.profile.profile`: device, inference, sweep, batches, memory (bytes),
+            seconds, runs.
+
+    Returns:
+        `layers`, each with `forward`, `backward`, `work`, `held` and `why`; `speed` of the whole network; `costly`.
+
+    Raises:
+        SpecError: the spec is not valid.
+        UsageError: there is no such device, the batch does not fit, torch refuses a layer or is not installed.
+    """
+    conditions = {"batch": batch, "dtype": dtype, "optimizer": optimizer}
+    if isinstance(spec, Plan) and any(value is not None for value in conditions.values()):
+        raise UsageError("a plan has its batch, dtype and optimizer: give them to `plan`")
+    given = {"variables": variables, "input_size": input_size}
+    planned = _planned(spec, **given) if isinstance(spec, Plan) else plan(spec, **given, **conditions)  # type: ignore[arg-type]
+    try:
+        from cnnplan.runtime.profiling.profile import profile as measure
+    except ModuleNotFoundError as error:
+        raise missing_torch(error) from None
+    return measure(planned, **options)
 
 
 def train(

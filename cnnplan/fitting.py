@@ -177,3 +177,12 @@ def times(plan: Plan) -> Times:
 def machine_memory() -> int:
     """The memory of this machine, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 34
+
+
+def free_memory() -> int:
+    """The memory of this machine that a process can still have, in bytes."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - no file of the user's
+            return next(1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return machine_memory()

@@ -30,6 +30,7 @@ def modules_after(*arguments: str) -> set[str]:
         ("explain", "specs/vgg16.yaml", "stage1.conv2", "--format", "json"),
         ("sizes", "specs/vgg16.yaml"),
         ("build", "specs/resnet50.yaml"),
+        ("build", "specs/resnet50.yaml", "--format", "svg"),
         ("ops", "conv"),
         ("rule", "N201"),
         ("zoo",),

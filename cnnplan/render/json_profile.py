@@ -54,9 +54,7 @@ def profile(found: Profile) -> dict[str, Any]:
         "parts": {name: _spread(took.parts[key]) for name, key in parts.items() if key in took.parts},
         "layers": [_layer(one) for one in found.layers],
         "costly": [one.layer.name for one in found.costly[:10]],
-        "sweep": [
-            {"way": one.way.name, **_speed(one, plan.batch), "reason": one.reason or None} for one in found.sweep
-        ],
+        "sweep": [_way(one, plan.batch) for one in found.sweep],
         "batches": [_batch(one) for one in found.batches],
     }
 
@@ -103,6 +101,11 @@ def _speed(speed: Speed, batch: int) -> dict[str, Any]:
         rate = batch / took.median if took and took.median else None
         out[name] = {**_spread(took), "samples_per_second": rate} if took else None
     return out
+
+
+def _way(one: Speed, batch: int) -> dict[str, Any]:
+    faster = dict(zip(("inference", "training"), one.faster, strict=True))
+    return {"way": one.way.name, **_speed(one, batch), "times_faster_than_eager": faster, "reason": one.reason or None}
 
 
 def _batch(one: Batch) -> dict[str, Any]:

@@ -176,13 +176,12 @@ def _costly(out: Styled, found: Profile, width: int) -> None:
 def _sweep(out: Styled, found: Profile, width: int) -> None:
     if not found.sweep:
         return
-    eager = found.sweep[0]
     unit = _unit(found)
     rows: list[Sequence[str]] = [("", "inference", unit, "", *(("training", unit, "") if found.trains else ()))]
     for one in found.sweep:
-        cells = [*_sped(found, one.inference, eager.inference)]
+        cells = [*_sped(found, one.inference, one.faster[0])]
         if found.trains:
-            cells += _sped(found, one.training, eager.training)
+            cells += _sped(found, one.training, one.faster[1])
         rows.append((one.way.name, *cells))
     _table(out, rows)
     for one in found.sweep:
@@ -191,11 +190,10 @@ def _sweep(out: Styled, found: Profile, width: int) -> None:
     out.add("\n")
 
 
-def _sped(found: Profile, took: Spread | None, eager: Spread | None) -> tuple[str, str, str]:
+def _sped(found: Profile, took: Spread | None, faster: float | None) -> tuple[str, str, str]:
     if took is None:
         return "", "", ""
-    times = f"{eager.median / took.median:.2f}x" if eager else ""
-    return seconds(took.median), _rate(found.plan.batch / took.median), times
+    return seconds(took.median), _rate(found.plan.batch / took.median), f"{faster:.2f}x" if faster else ""
 
 
 def _batches(out: Styled, found: Profile, width: int) -> None:

@@ -116,7 +116,7 @@ class _Rows:
         work = [self.layers[node.index].work for node in every]
         last = column[-1].scope  # what is below is that of the last copy, as the row's own output is
         below = list(self.below(last, level, depth, factor * times)) if last else []
-        name = first.name if times == 1 else _range(first.name, column[-1].name)
+        name = spanned(first.name, column[-1].name)
         end = column[-1]
         outputs = end.scope.outputs if end.scope else end.node.outputs if end.node else ()
         yield Row(
@@ -167,8 +167,10 @@ def shortened(name: str, width: int) -> str:
     return f"{name[: width - 1 - end]}…{name[-end:]}"
 
 
-def _range(first: str, last: str) -> str:
-    """conv2–4 for conv2 … conv4."""
+def spanned(first: str, last: str) -> str:
+    """conv2–4 for conv2 … conv4; conv2 for itself."""
+    if first == last:
+        return first
     word = first.rstrip("0123456789")
     number = last.removeprefix(word)
     return f"{first}–{number}" if number.isdecimal() and last != number else f"{first} … {last}"
@@ -198,7 +200,7 @@ def _used(scope: Scope) -> str:
         value = scope.arguments[name]
         if param.default and (param.default.dynamic or param.default.constant == value):
             continue
-        words.append(_plain(value) if index == 0 else f"{name}={_plain(value)}")
+        words.append(plain(value) if index == 0 else f"{name}={plain(value)}")
     return " ".join(words)
 
 
@@ -210,17 +212,17 @@ def described(op: Op) -> str:
             continue
         value = getattr(op, name)
         if index == 0 and not isinstance(value, bool) and (field.is_required() or value != field.default):
-            words.append(_plain(value))
+            words.append(plain(value))
         elif value != field.default:
-            words.append(f"{name}={_plain(value)}")
+            words.append(f"{name}={plain(value)}")
     return " ".join(words)
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_plain, value))}]"
+        return f"[{', '.join(map(plain, value))}]"
     return str(value)

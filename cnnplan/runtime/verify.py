@@ -14,12 +14,12 @@ Each check names its oracle. What is known to be wrong with an oracle is worked 
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from cnnplan.errors import UsageError
+from cnnplan.fitting import free_memory
 from cnnplan.runtime import counting, fields, memory, running, shifts
 from cnnplan.runtime.build import build
 from cnnplan.runtime.check import DIFFERS, EXACT, LEFT_OUT, Check, Difference, counted
@@ -138,11 +138,7 @@ def _room(plan: Plan) -> None:
     """
     values = sum(v.shape.numel for node in plan.graph.nodes for v in node.outputs)
     needed = 4 * (3 * plan.parameters + plan.buffers + 2 * BATCH * values)
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - no file of the user's
-            free = next(1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 62
+    free = free_memory()
     if needed > free:
         raise UsageError(
             f"'{plan.name}' needs about {needed / 2**30:,.1f} GiB to be verified, and {free / 2**30:,.1f} GiB are "

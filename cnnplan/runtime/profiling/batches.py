@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from cnnplan.analyses.fit import Place, largest_batch, need
 from cnnplan.errors import UsageError
+from cnnplan.fitting import free_memory
 from cnnplan.render.numbers import duration, size
 from cnnplan.runtime.measure import measured
 from cnnplan.runtime.profiling.whole import EAGER, Speed, Whole
@@ -46,11 +46,7 @@ def available(place: torch.device) -> int:
     if place.type == "cuda":
         free, _ = torch.cuda.mem_get_info(place)
         return free + torch.cuda.memory_reserved(place)
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - no file of the user's
-            return next(1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 62
+    return free_memory()
 
 
 def with_batch(plan: Plan, batch: int) -> Plan:

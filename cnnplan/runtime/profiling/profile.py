@@ -220,7 +220,7 @@ def _profile(
     rows = []
     for way in ways(plan, place) if sweep else ():
         say(way.name)
-        rows.append(whole.speed(way, training=not inference))
+        rows.append(whole.speed(way, training=not inference, beside=way != EAGER))
     sizes = []
     for batch in batch_sizes.batches(plan, place, clock, seconds, runs, limit) if batches else ():
         say(f"batch {batch.size}")

@@ -1,8 +1,8 @@
 """A training step, or an inference, layer by layer: who looks on is told where it is.
 
 The layers run as the emitted source runs them, by their own torch rules, in one forward and one backward pass, and
-their values are held as long. In the backward pass autograd runs what was made last first, so that the operations of a layer follow each other: where the
-first of them starts, the layer does (torch.autograd.graph.Node.register_prehook).
+their values are held as long. In the backward pass autograd runs what was made last first, so that the operations of a
+layer follow each other: where the first of them starts, the layer does (torch.autograd.graph.Node.register_prehook).
 """
 
 from __future__ import annotations

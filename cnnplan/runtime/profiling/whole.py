@@ -6,6 +6,7 @@ import contextlib
 import copy
 import logging
 import warnings
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -54,12 +55,14 @@ class Speed(NamedTuple):
         way: which.
         inference, training: seconds of a batch; None where it was not run.
         reason: why not.
+        faster: how many times faster than eager, in inference and in training: medians of runs in turn.
     """
 
     way: Way
     inference: Spread | None
     training: Spread | None
     reason: str = ""
+    faster: tuple[float | None, float | None] = (None, None)
 
 
 EAGER = Way("eager")
@@ -85,23 +88,28 @@ class Whole:
         self._module = execute(source)
         self._model: nn.Module = getattr(self._module, source.model)()
 
-    def speed(self, way: Way, *, training: bool = True) -> Speed:
-        """Measure a way; what torch cannot do is said."""
-        inference = trained = None
+    def speed(self, way: Way, *, training: bool = True, beside: bool = False) -> Speed:
+        """Measure a way; what torch cannot do is said.
+
+        Args:
+            training: measure a training step, too.
+            beside: in turn with eager.
+        """
+        times: list[Spread | None] = [None, None]
+        faster: list[float | None] = [None, None]
         reasons = []
         with _quiet():
-            try:
-                inference = self._timed(self.inference(way))
-            except _FAILURES as error:
-                reasons.append(_reason(error))
-            if training and way.trains:
+            for index, make in enumerate((self.inference, self.training)):
+                if index and not (training and way.trains):
+                    continue
                 try:
-                    trained = self._timed(self.training(way))
+                    times[index], faster[index] = self._timed(make(way), make(EAGER) if beside else None)
                 except _FAILURES as error:
                     reasons.append(_reason(error))
             if way.compiled:
                 torch.compiler.reset()
-        return Speed(way, inference, trained, "; ".join(dict.fromkeys(reasons)))
+        inference, trained = times
+        return Speed(way, inference, trained, "; ".join(dict.fromkeys(reasons)), (faster[0], faster[1]))
 
     def inference(self, way: Way) -> Callable[[], object]:
         """A batch through the network in evaluation."""
@@ -148,18 +156,26 @@ class Whole:
     def _autocast(self, way: Way) -> torch.autocast:
         return torch.autocast(self.place.type, getattr(torch, way.dtype or "bfloat16"), enabled=bool(way.dtype))
 
-    def _timed(self, run: Callable[[], object]) -> Spread:
+    def _timed(self, run: Callable[[], object], eager: Callable[[], object] | None) -> tuple[Spread, float | None]:
+        """The time of a batch, and how many times longer another one takes in turn."""
         clock = self.clock
 
-        def once() -> float:
+        def once() -> list[float]:
             clock.start()
             clock.mark()
             run()
             clock.mark()
-            return clock.spans()[0]
+            if eager:
+                eager()
+                clock.mark()
+            return clock.spans()
 
-        times, _ = repeated(once, float, self.seconds, self.runs)
-        return spread(times)
+        spans, _ = repeated(once, _total, self.seconds, self.runs)
+        return spread([own for own, *_ in spans]), median(b / a for a, b in spans) if eager else None
+
+
+def _total(spans: list[float]) -> float:
+    return sum(spans)
 
 
 _FAILURES = (RuntimeError, NotImplementedError, ValueError, TypeError, AssertionError, OSError)
