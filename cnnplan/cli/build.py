@@ -127,7 +127,7 @@ def _check(output: Path | None, spec: Path, format: Format) -> None:
             raise UsageError(f"{format} is no text: name a file, such as -o {spec.stem or 'model'}{usual}")
         return
     shown = _shown(output)
-    if _same_file(output, spec):
+    if common.same_file(output, spec):
         raise UsageError(f"{shown} is the spec itself; write the {_noun(format)} to another file")
     if output.suffix in (".yaml", ".yml"):
         raise UsageError(
@@ -165,10 +165,3 @@ def _tried(plan: Plan) -> str:
     except ModuleNotFoundError as error:
         raise missing_torch(error) from None
     return tried(plan)
-
-
-def _same_file(a: Path, b: Path) -> bool:
-    try:
-        return a.samefile(b)
-    except (OSError, ValueError):  # one of them is not there: reading or writing says why
-        return False

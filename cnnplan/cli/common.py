@@ -277,6 +277,28 @@ def deliver(text: str, output: Path | None) -> None:
         write(output, text)
 
 
+def same_file(a: Path, b: Path) -> bool:
+    """Whether two paths are one file."""
+    try:
+        return a.samefile(b)
+    except (OSError, ValueError):  # one of them is not there: reading or writing says why
+        return False
+
+
+def writable(path: Path | None, spec: str) -> None:
+    """Refuse, before work that takes long, a file that could not be written in the end.
+
+    Raises:
+        UsageError: it is the spec, or its folder is not there.
+    """
+    if path is None or str(path) == "-":
+        return
+    if same_file(path, Path(spec)):
+        raise UsageError(f"{path} is the spec itself; write to another file")
+    if not path.resolve().parent.is_dir():
+        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+
+
 def write(path: Path, text: str, *, new: bool = False) -> None:
     """Write a file as a whole or not at all: what fails leaves the old file as it was.
 

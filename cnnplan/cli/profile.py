@@ -78,6 +78,8 @@ def command(
     """
     if picture is not None and picture.suffix.lower() != ".png":
         raise UsageError(f"--picture draws a PNG: name it {picture.with_suffix('.png')}, not {picture}")
+    for path in (output, trace, picture):
+        common.writable(path, spec)
     from cnnplan.api import missing_profile, missing_torch
     from cnnplan.fitting import amount_of
 

@@ -164,10 +164,13 @@ def test_a_batch_that_does_not_fit(small: Path) -> None:
         assert (told.code == 0) is fits
 
 
-def test_a_picture_that_cannot_be_written(small: Path, tmp_path: Path) -> None:
-    run = cnnplan("profile", small, *FAST, "--picture", tmp_path / "small.yaml" / "x.png")
-    assert run.code == 2
-    assert "cannot write" in run.err
+def test_files_that_cannot_be_written_are_refused_before_anything_runs(small: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "small.yaml" / "x.png"
+    run = cnnplan("profile", small, *FAST, "--picture", picture)
+    assert (run.code, run.err) == (2, f"error: cannot write {picture}: there is no folder {small}\n")
+    run = cnnplan("profile", small, *FAST, "--trace", small)
+    assert (run.code, run.err) == (2, f"error: {small} is the spec itself; write to another file\n")
+    assert small.read_text() == TEXT
 
 
 def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
