@@ -19,14 +19,15 @@ import cnnplan
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PEERS = ROOT / "build" / "peers"
-TORCHINFO = "torchinfo==1.8.0"
+PINNED = {"torchinfo": "1.8.0", "torchvision": "0.28.0"}
 
 
 def install_peers() -> None:
     """The tools we are compared with, in a folder of their own."""
-    if not (PEERS / "torchinfo").is_dir():
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--target", str(PEERS), TORCHINFO], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+    for name, version in PINNED.items():
+        if not (PEERS / f"{name}-{version}.dist-info").is_dir():
+            subprocess.run([*pip, "--upgrade", "--target", str(PEERS), f"{name}=={version}"], check=True)
 
 
 def run(command: list[str]) -> tuple[float, float]:

@@ -179,9 +179,10 @@ def _sweep(out: Styled, found: Profile, width: int) -> None:
     unit = _unit(found)
     rows: list[Sequence[str]] = [("", "inference", unit, "", *(("training", unit, "") if found.trains else ()))]
     for one in found.sweep:
-        cells = [*_sped(found, one.inference, one.faster[0])]
+        faster = one.faster if one is not found.sweep[0] else (1.0, 1.0)
+        cells = [*_sped(found, one.inference, faster[0])]
         if found.trains:
-            cells += _sped(found, one.training, one.faster[1])
+            cells += _sped(found, one.training, faster[1])
         rows.append((one.way.name, *cells))
     _table(out, rows)
     for one in found.sweep:

@@ -184,8 +184,11 @@ def profile(
 def _conditions(plan: Plan, place: torch.device, machine: Machine) -> Conditions:
     """Those of the plan, on the device that is here."""
     it = plan.conditions
+    usual = {"cpu": "forloop", "cuda": "foreach"}
     if it.target != place.type:
-        it = it._replace(target=place.type, implementation="forloop" if place.type == "cpu" else "foreach")
+        if it.implementation == usual[it.target]:
+            it = it._replace(implementation=usual[place.type])
+        it = it._replace(target=place.type)
     return it._replace(device=machine.device)
 
 
@@ -289,7 +292,7 @@ def _layers(
         waited = sum(
             took.waited.get(key, 0.0) * took.parts[key].median for key in (forward, backward) if key in took.parts
         )
-        reason = why(node, work, seconds, machine.device, smallest, waited / seconds if seconds else 0.0)
+        reason = why(node, work, roof.format, seconds, machine.device, smallest, waited / seconds if seconds else 0.0)
         yield Measured(layer, *passes, (roof.forward, roof.backward), planned, measured, reason)
 
 

@@ -28,14 +28,15 @@ WIDTH = {"cpu": 16, "cuda": 16}
 USED = 0.05
 """Below such a share of what the device can do, neither work nor bytes are what takes the time."""
 GOOD = 0.5
-"""A layer that reaches such a share of the bound is as quick as can be expected."""
+"""A layer that reaches such a share of what the device can do is as quick as can be expected."""
 
 
-def why(node: Node, work: Pass, took: float, device: Device, launch: float, waited: float) -> str:
+def why(node: Node, work: Pass, format: str, took: float, device: Device, launch: float, waited: float) -> str:
     """The reason, with its numbers.
 
     Args:
         work: of the forward and the backward pass, with the bound.
+        format: what its products are computed in; "" without products.
         took: seconds.
         launch: seconds of the smallest operation.
         waited: the share of the time in which the device waited.
@@ -45,21 +46,21 @@ def why(node: Node, work: Pass, took: float, device: Device, launch: float, wait
         return f"launch-bound: the device waits while the CPU launches it, in {seconds(waited * took)}"
     if took < LAUNCHES * launch:
         return f"launch-bound: the smallest operation takes {seconds(launch)} here"
-    reached = (work.seconds or 0.0) / took
+    peak = getattr(device, format or "float32") or device.float32
+    busy, moving = work.flops / took / peak, work.bytes / took / device.bandwidth
     narrow = _narrow(node, WIDTH[kind])
-    if narrow and reached < GOOD:
+    if narrow and max(busy, moving) < GOOD:
         return f"too narrow: {narrow}; {WIDTH[kind]} at once are multiplied"
     if work.bound == "compute":
         did = counted(round(work.flops / took), "FLOP/s")
-        few = _few(node) if reached < GOOD / 2 else ""
-        word = "compute-bound" if reached >= USED else "under-used"
-        return f"{word}: {did}, {_percent(reached)} of the bound{few}"
+        few = _few(node) if busy < GOOD / 2 else ""
+        word = "compute-bound" if busy >= USED else "under-used"
+        return f"{word}: {did}, {_percent(busy)} of the peak{few}"
     if work.bytes:
-        rate = work.bytes / took
-        word = "memory-bound" if rate >= USED * device.bandwidth else "under-used"
+        word = "memory-bound" if moving >= USED else "under-used"
         each = f"{work.flops / work.bytes:.2g} FLOP for each byte"
-        of = _percent(rate / device.bandwidth)
-        return f"{word}: {size(work.bytes)} at {rate / 1e9:.1f} GB/s, {of} of the bandwidth; {each}"
+        rate = f"{work.bytes / took / 1e9:.1f} GB/s, {_percent(moving)} of the bandwidth"
+        return f"{word}: {size(work.bytes)} at {rate}; {each}"
     return "no work of its own: it gives its input, or a view of it"
 
 

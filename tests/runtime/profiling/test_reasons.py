@@ -27,18 +27,18 @@ DEVICE = Device("cpu", "a device", 1 << 30, 10**10, 10**11, None, None, None, 1 
     ("layer", "work", "took", "waited", "said"),
     [
         (
-            "conv1",  # 2 GFLOP in 0.1 s: 20 GFLOP/s; the bound of 20 ms is a fifth
+            "conv1",  # 2 GFLOP in 0.1 s: 20 GFLOP/s of 100
             Pass(2 * 10**9, 10**6, 0.02, "compute"),
             0.1,
             0.0,
-            "compute-bound: 20.00 GFLOP/s, 20.0 % of the bound",
+            "compute-bound: 20.00 GFLOP/s, 20.0 % of the peak",
         ),
         (
             "conv2",  # the map of one position
             Pass(10**7, 10**6, 1e-4, "compute"),
             0.1,
             0.0,
-            "under-used: 100.00 MFLOP/s, 0.1 % of the bound; a map of 1 position",
+            "under-used: 100.00 MFLOP/s, 0.1 % of the peak; a map of 1 position",
         ),
         (
             "conv1",
@@ -87,4 +87,4 @@ DEVICE = Device("cpu", "a device", 1 << 30, 10**10, 10**11, None, None, None, 1 
 )
 def test_reasons(layer: str, work: Pass, took: float, waited: float, said: str) -> None:
     plan = cnnplan.plan(TEXT)
-    assert why(plan.layer(layer).node, work, took, DEVICE, 2e-6, waited) == said
+    assert why(plan.layer(layer).node, work, "float32", took, DEVICE, 2e-6, waited) == said
