@@ -252,7 +252,7 @@ class Memory:
 
     def runs_in_place(self, node: Node) -> bool:
         """Whether a layer overwrites its input."""
-        return node in self._facts.rewritten
+        return node in self._facts.in_place
 
 
 _PARTS = ("parameters", "buffers", "optimizer_state", "average", "input", "target", "loss")

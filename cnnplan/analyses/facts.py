@@ -42,7 +42,8 @@ class Facts:
     Attributes:
         widths: how wide each value is.
         segments: what is recomputed in the backward pass.
-        rewritten: the layers that run in place.
+        in_place: the layers that run in place.
+        rewritten: those of them that do so in the backward pass's eyes, too, and keep no copy of their input.
         copying: the views that have to copy.
         repacked: the layers that copy their input, and keep the copy instead.
         last: behind which layer the emitted source lets each value go.
@@ -56,7 +57,8 @@ class Facts:
         self.device = precision.device
         self.widths = widths(graph, precision)
         self.segments = checkpointed(graph) if segments is None else segments
-        self.rewritten = in_place(graph, self.segments)
+        self.in_place = in_place(graph, self.segments)
+        self.rewritten = frozenset(n for n in self.in_place if n.op.overwrites(*n.shapes))
         self.copying, self.repacked = copying(graph, precision.device)
         self.last = last
         self.tensors: dict[Node, list[int]] = {}

@@ -155,9 +155,12 @@ class Forward:
                     passing = (*passing, *(scratch.unkept or scratch.evaluation or parts))
             brief = [self.made(k, node, "transient") for k in passing]
             own = [self.made(k, node, "saved") for k in kept.own]
+            rewritten = node in self.facts.in_place and (
+                node in self.rewritten or not (training and self.needs[node].any)
+            )
             passed = (view if training else passes) and node not in self.facts.copying
             for value in node.outputs:
-                if passed or node in self.rewritten:
+                if passed or rewritten:
                     at[value] = tape.hold(sources[0])
                 else:
                     at[value] = tape.alloc(value.numel * values[value], 0, "activations")

@@ -1,7 +1,8 @@
-"""Which activations may overwrite their input? Those whose input nobody else reads or keeps.
+"""Which activations and sums may overwrite their first input? Those whose input nobody else reads or keeps.
 
-The emitter writes them with `inplace=True`. It saves a map while the forward pass runs; and of those
-that keep their input for the backward pass otherwise (ELU and its kin) one map a layer.
+The emitter writes them in place. It saves a map while the forward pass runs; and of those that keep their input for
+the backward pass otherwise (ELU and its kin) one map a layer. Of others (SiLU and its kin) autograd keeps a copy, so
+that they gain where there is no backward pass alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Segments = dict["Node", "tuple[Node, ...]"]
 
 def in_place(graph: Graph, segments: Segments | None = None) -> frozenset[Node]:
     """The layers that run in place: all runs of an item of the spec, or none, as they share their source."""
-    candidates = [node for node in graph.nodes if node.op.overwrites()]
+    candidates = [n for n in graph.nodes if n.op.overwrites(*n.shapes) or n.op.overwrites_a_copy()]
     if not candidates:
         return frozenset()
     users = graph.users()
@@ -27,13 +28,14 @@ def in_place(graph: Graph, segments: Segments | None = None) -> frozenset[Node]:
     segments = checkpointed(graph) if segments is None else segments
     refused = set()
     for node in candidates:
-        (value,) = node.inputs
+        value, *others = node.inputs
         maker = value.node
         safe = (
             maker is not None
             and maker.op.writable
             and len(maker.outputs) == 1
             and len(users[value]) == 1
+            and value not in others
             and value not in outputs
             and segments.get(maker) is segments.get(node)
         )

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cnnplan.analyses.inplace import in_place
+
 if TYPE_CHECKING:
     from cnnplan.graph import Graph, Node, Value
 
@@ -61,6 +63,7 @@ def widths(graph: Graph, precision: Precision) -> Widths:
     values = {v: 8 if v.dtype == "int64" else width for v in graph.inputs}
     casts: dict[Node, tuple[int, ...]] = {}
     own: dict[Node, tuple[int, int]] = {}
+    rewritten = in_place(graph) if precision.mixed else ()
     for node in graph.nodes:
         entering = [values[v] for v in node.inputs]
         floats = [n for n, v in zip(entering, node.inputs, strict=True) if v.dtype != "int64"]
@@ -74,6 +77,8 @@ def widths(graph: Graph, precision: Precision) -> Widths:
             computed, leaving = 4, entering[0]
         elif rule == "result":
             leaving = 4
+        elif node in rewritten:
+            leaving = entering[0]
         if rule and rule != "result" and (cast := tuple(i for i, n in enumerate(entering) if n != computed and n < 8)):
             casts[node] = cast
         own[node] = (computed, leaving if rule == "result" else computed)

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 
 def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozenset[Node]]:
     """The layers whose output is a view of a contiguous input, and a copy here; and those that copy their input."""
+    copies, repacked, _ = _followed(graph, device)
+    return copies, repacked
+
+
+def channels_last(graph: Graph) -> frozenset[Value]:
+    """The images whose channels lie last in memory, in a model that nobody asked for it."""
+    if not any(node.op.arranged(*node.shapes) == "last" for node in graph.nodes):
+        return frozenset()
+    found = _followed(graph, "cuda")[2]
+    return frozenset(v for v, strides in found.items() if v.shape.rank == 2 and is_channels_last(strides, v.shape))
+
+
+def _followed(graph: Graph, device: str) -> tuple[frozenset[Node], frozenset[Node], dict[Value, Strides]]:
     found: dict[Value, Strides] = {}
     copies, repacked = set(), set()
     cut: set[Value] = set()  # between whose samples there is something else; of a single one that is not seen
@@ -74,7 +87,7 @@ def copying(graph: Graph, device: str = "cuda") -> tuple[frozenset[Node], frozen
             after = dense(node.output.shape, order)
             if not _is_dense_in(after, node.output.shape, range(len(order))):
                 found[node.output] = after
-    return frozenset(copies), frozenset(repacked)
+    return frozenset(copies), frozenset(repacked), found
 
 
 def ordered(shape: Shape, strides: Strides) -> tuple[int, ...]:

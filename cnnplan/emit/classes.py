@@ -330,7 +330,9 @@ class Constructor(Placing):
             kind = merging.op.layer  # type: ignore[attr-defined]
             self.draft.helpers.add(kind)
         dim = [getattr(s.node.op, "axis", 0) for s in scopes if s.node]
-        options = f"{dim[0] % len(merging.output.shape) + 1}" if closed and merging and any(dim) else ""
+        options = "inplace=True" if merging and self.rules.in_place(merging) else ""
+        options = options if closed else ""
+        options = f"{dim[0] % len(merging.output.shape) + 1}" if closed and merging and any(dim) else options
         before = self.shape
         shape = _one([str(s.outputs[0].shape) for s in scopes])
         self.writing = tuple(s.node.path for s in scopes if s.node) if closed else ()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cnnplan.analyses.inplace import in_place
+from cnnplan.analyses.pointwise import pointwise
 from cnnplan.ops.base import Argument, Inline, Module
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from cnnplan.graph import Copy, Graph, Node, Scope, Step, Value
 
+POINTWISE = "PointwiseConv2d"
+"""Of cnnplan.layers."""
 NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)")
 """A name with a number: what comes before it, and the number."""
 
@@ -29,18 +32,27 @@ class Rules:
     def __init__(self, graph: Graph) -> None:
         self._known: dict[Any, Module | Inline] = {}
         self._rewritten = in_place(graph)
+        self._pointwise = pointwise(graph)
         given = {re.sub(r"[\d.]+$", "", node.name) for node in graph.nodes}
         given |= {part for name in given for part in name.split(".")}
         self.pad, self.flatten = (_unused(suffix, given) for suffix in ("_pad", "_flatten"))
         self.around = (("before", self.pad), ("", ""), ("after", self.flatten))
 
+    def in_place(self, node: Node) -> bool:
+        """Whether a layer overwrites its first input."""
+        return node in self._rewritten
+
     def of(self, node: Node) -> Module | Inline:
         rewritten = node in self._rewritten
-        key = (id(node.op), node.shapes, rewritten)
+        key = (id(node.op), node.shapes, rewritten, node in self._pointwise)
         if key not in self._known:
             rule = node.op.torch(*node.shapes)
+            if node in self._pointwise and isinstance(rule, Module):
+                rule = rule._replace(target=POINTWISE)
             if rewritten and isinstance(rule, Module):
                 rule = rule._replace(arguments=(*rule.arguments, Argument("inplace", True, False, True)))
+            elif rewritten:
+                rule = Inline("{0}.add_({1})")
             self._known[key] = rule
         return self._known[key]
 

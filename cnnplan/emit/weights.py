@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HE = frozenset({"relu", "relu6", "prelu", "elu", "celu", "gelu", "silu", "mish", "softplus", "hardswish", "maximum"})
 _GLOROT = frozenset({"tanh", "sigmoid", "hardsigmoid", "hardtanh", "abs_tanh", "softmax", "log_softmax"})
-_WEIGHTED = ("nn.Conv", "nn.Linear", "MixedDilationConv", "UntiedBiasConv", "DropConnectLinear")
+_WEIGHTED = ("nn.Conv", "nn.Linear", "PointwiseConv", "MixedDilationConv", "UntiedBiasConv", "DropConnectLinear")
 
 _CALLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "he": ("kaiming_normal_", ('nonlinearity="relu"',)),

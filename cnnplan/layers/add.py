@@ -2,10 +2,14 @@ from torch import Tensor, nn
 
 
 class Add(nn.Module):
-    """Runs its children on one input and adds what they give."""
+    """Runs its children on one input and adds what they give; in place, to what the first of them gives."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
         result, *others = [branch(x) for branch in self.children()]
         for other in others:
-            result = result + other
+            result = result.add_(other) if self.inplace else result + other
         return result

@@ -64,8 +64,11 @@ class Activation(Op):
         product = Kept("product", int(self.row.backward * xs[0].numel), "activation")
         return Scratch(evaluation=self.saved(*xs).own, backward=(product,))
 
-    def overwrites(self) -> bool:
+    def overwrites(self, *xs: Shape) -> bool:
         return self.kind in ("relu", "selu")
+
+    def overwrites_a_copy(self) -> bool:
+        return self.kind in ("relu6", "silu", "mish", "hardswish", "hardsigmoid")
 
     def torch(self, *xs: Shape) -> Module:
         return Module(self.row.target)

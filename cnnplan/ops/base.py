@@ -231,8 +231,16 @@ class Op(BaseModel):
         """What it needs for a while."""
         return NO_SCRATCH
 
-    def overwrites(self) -> bool:
+    def is_dense(self, *xs: Shape) -> bool:
+        """Whether it is a dense layer at each position of an image."""
+        return False
+
+    def overwrites(self, *xs: Shape) -> bool:
         """Whether torch can run it in place and then keeps nothing but its output for the backward pass."""
+        return False
+
+    def overwrites_a_copy(self) -> bool:
+        """Whether torch can run it in place, and keeps a copy of its input where there is a backward pass."""
         return False
 
     def is_view(self, *xs: Shape) -> bool:

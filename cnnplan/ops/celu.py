@@ -32,7 +32,7 @@ class Celu(Activation):
 
     alpha: NonZero = Field(1.0, description="minus the limit towards minus infinity")
 
-    def overwrites(self) -> bool:
+    def overwrites(self, *xs: Shape) -> bool:
         return self.alpha > 0
 
     def torch(self, *xs: Shape) -> Module:

@@ -54,6 +54,11 @@ class Conv(Op):
     def sliding(self, x: Shape) -> tuple[Sliding, ...]:
         return slide(self.kind, x, self.kernel_size, self.stride, self.dilation, self.padding)
 
+    def is_dense(self, *xs: Shape) -> bool:
+        (x,) = xs
+        ones = all(n in (1, (1,) * x.rank) for n in (self.kernel_size, self.stride))
+        return ones and x.rank == 2 and self.groups == 1 and self.output(x).spatial == x.spatial
+
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs
         windows = self.sliding(x)

@@ -22,7 +22,7 @@ class Elu(Activation):
 
     alpha: Number = Field(1.0, description="minus the limit towards minus infinity")
 
-    def overwrites(self) -> bool:
+    def overwrites(self, *xs: Shape) -> bool:
         return self.alpha >= 0
 
     def torch(self, *xs: Shape) -> Module:

@@ -22,7 +22,7 @@ class LeakyRelu(Activation):
 
     negative_slope: Number = Field(0.01, description="slope below zero")
 
-    def overwrites(self) -> bool:
+    def overwrites(self, *xs: Shape) -> bool:
         return self.negative_slope >= 0
 
     def torch(self, *xs: Shape) -> Module:

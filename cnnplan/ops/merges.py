@@ -81,6 +81,9 @@ class Elementwise(Merge):
         """A placeholder that elaboration replaces by the branch's name and shape."""
         return f"{{{index}}} ({xs[index]})"
 
+    def overwrites(self, *xs: Shape) -> bool:
+        return self.kind == "add" and len(xs) == 2 and xs[0] == self.output(*xs)
+
     def flops(self, *xs: Shape) -> int:
         work = (len(xs) - 1) * self.output(*xs).numel
         return work + self.output(*xs).numel if self.kind == "mean" else work

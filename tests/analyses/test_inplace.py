@@ -1,4 +1,4 @@
-"""Which activations overwrite their input: where that is safe, that it changes nothing, and what it saves."""
+"""Which activations and sums overwrite their input: where that is safe, that it changes nothing, what it saves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import cnnplan
 from cnnplan.analyses.inplace import in_place
 from cnnplan.ops import registry
 from cnnplan.ops.base import Shape
+from cnnplan.runtime.interpreter import Interpreter
 from cnnplan.runtime.memory import saved_bytes
 from cnnplan.runtime.runner import Runner
 from tests.emit.small_networks import NAMES, SPECS
@@ -33,11 +34,22 @@ SAFE = {
     "behind a depthwise convolution": ("- depthwise_conv: 3\n- relu", "relu1"),
     "behind a transposed convolution": ("- conv_transpose: {out_channels: 2, kernel_size: 2}\n- relu", "relu1"),
     "behind a dense layer": ("- flatten\n- linear: 4\n- elu", "elu1"),
-    "behind a sum of branches": (f"- add:\n    a: [{{{CONV}}}]\n    b: []\n- relu", "relu1"),
-    "behind a sum of values": (f"- {CONV}\n  name: a\n- add:\n  from: [a, input]\n- relu", "relu1"),
+    "behind a sum of branches": (f"- add:\n    a: [{{{CONV}}}]\n    b: []\n- relu", "add1 relu1"),
+    "behind a sum of values": (f"- {CONV}\n  name: a\n- add:\n  from: [a, input]\n- relu", "add1 relu1"),
+    "behind a sum that cannot": (f"- add:\n    a: []\n    b: [{{{CONV}}}]\n- relu", "relu1"),
+    "a sum of two that are new": (f"- add:\n    a: [{{{CONV}}}]\n    b: [{{{CONV}}}, sigmoid]", "add1"),
+    "a sum of sums": (
+        f"- {CONV}\n  name: a\n- {CONV}\n  name: b\n- {CONV}\n  name: c\n- add:\n  from: [c, b]\n"
+        f"- add:\n  from: [previous, a]",
+        "add1 add2",
+    ),
+    "those of which a copy is kept": (
+        "\n".join(f"- {CONV}\n- {kind}" for kind in ("relu6", "silu", "mish", "hardswish", "hardsigmoid")),
+        "all",
+    ),
     "behind values joined": (f"- concat:\n    a: [{{{CONV}}}]\n    b: []\n- relu", "relu1"),
     "at the end of a branch": (f"- add:\n    a: [{{{CONV}}}, relu]\n    b: []", "add1.a.relu1"),
-    "the output itself": (f"- {CONV}\n- relu\n- silu", "relu1"),
+    "the output itself": (f"- {CONV}\n- relu\n- gelu", "relu1"),
     "every kind": ("\n".join(f"- {CONV}\n- {kind}" for kind in ("relu", "elu", "celu", "selu", "leaky_relu")), "all"),
     "copies": (f"- layers: [{{{CONV}}}, relu]\n  repeat: 3", "relu1 relu2 relu3"),
     "inside what is recomputed": (f"- layers: [{{{CONV}}}, relu]\n  checkpoint: true", "relu1"),
@@ -71,7 +83,16 @@ UNSAFE = {
     "a slope below 0": f"- {CONV}\n- leaky_relu: -0.1",
     "a limit above 0": f"- {CONV}\n- elu: -0.5",
     "a limit above 0, too": f"- {CONV}\n- celu: -0.5",
-    "an activation that torch keeps the input of": f"- {CONV}\n- silu\n- {CONV}\n- hardswish\n- {CONV}\n- gelu",
+    "an activation that torch cannot run in place": f"- {CONV}\n- gelu\n- {CONV}\n- tanh\n- {CONV}\n- softplus",
+    "a sum with what is kept": f"- add:\n    a: [{{{CONV}}}, sigmoid]\n    b: []",
+    "a sum with itself": f"- {CONV}\n  name: a\n- add:\n  from: [a, a]",
+    "a sum that grows": f"- add:\n    a: [{{{CONV}}}, {{global_avgpool: {{keepdim: true}}}}]\n    b: []",
+    "a sum of three": f"- add:\n    a: [{{{CONV}}}]\n    b: []\n    c: [{{{CONV}}}]",
+    "a product": f"- multiply:\n    a: [{{{CONV}}}]\n    b: []",
+    "a sum with a value that is read again": (
+        f"- {CONV}\n  name: a\n- add:\n  from: [a, input]\n- concat:\n  from: [a, previous]"
+    ),
+    "a sum with the input's own": "- add:\n    a: []\n    b: [batchnorm]",
     "shared, once on a value that is read twice": (
         f"- {CONV}\n- relu:\n  name: act\n- {CONV}\n  name: x\n- share: act\n- add:\n  from: [x, previous]"
     ),
@@ -156,6 +177,15 @@ FROM_OUTPUT = {"elu", "celu", "selu"}
 ROUNDING = 1e-4
 
 
+def evaluated(run: Any, inputs: Sequence[Any], model: nn.Module) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Outputs in evaluation, and the gradients of parameters."""
+    outputs = listed(run(*inputs))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    losses = [(y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum() for y in outputs if y.requires_grad]
+    gradients = torch.autograd.grad(losses, parameters, allow_unused=True) if losses and parameters else ()
+    return outputs, list(gradients)
+
+
 def unchanged(spec: Any, batch: int = 3) -> int:
     """Hold a built model against the same with no activation in place, bit by bit; how many there are."""
     planned = plan(spec)
@@ -166,7 +196,9 @@ def unchanged(spec: Any, batch: int = 3) -> int:
             p.add_(0.1 * torch.randn_like(p))
     other = copy.deepcopy(model)
     count = spared(other)
-    assert count == len({node.path for node in in_place(planned.graph)})
+    overwriting = in_place(planned.graph)
+    apart = {n.path for n in overwriting if n.op.kind == "add"} - dict(model.named_modules()).keys()  # expressions
+    assert count == len({node.path for node in overwriting} - apart)
     inputs = [
         torch.randint(0, 2, (batch, *v.shape)) if v.dtype == "int64" else torch.randn(batch, *v.shape)
         for v in planned.graph.inputs
@@ -175,6 +207,10 @@ def unchanged(spec: Any, batch: int = 3) -> int:
     found, expected = run(model, inputs), run(other, inputs)
     assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True))
     same(found.values, expected.values, 0)
+    if apart:
+        layers = Interpreter(planned.graph, model.eval())  # the same parameters, and no sum in place
+        for a, b in zip(evaluated(model, inputs, model), evaluated(layers.run, [inputs], model), strict=True):
+            same(a, b, 0)
     same(found.gradients, expected.gradients, ROUNDING if FROM_OUTPUT & {n.op.kind for n in planned.graph.nodes} else 0)
     return count
 

@@ -17,6 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
 import cnnplan
+from cnnplan.emit.structure import Rules
 from cnnplan.ops import registry
 from cnnplan.ops.merges import MERGES
 from cnnplan.runtime.memory import saved_bytes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnplan.graph import Node
+    from cnnplan.ops.base import Inline, Module
 
 LOW, WIDE = torch.bfloat16, torch.float32
 WITHOUT_CUDA = ("batchnorm", "slice", "lstm", "gru", "pad: {padding: 1, mode: mean}")
@@ -120,10 +122,10 @@ def cases(device: str) -> list[Any]:
     return found
 
 
-def asked(node: Node, dtypes: Sequence[torch.dtype], device: str) -> torch.dtype:
+def asked(node: Node, dtypes: Sequence[torch.dtype], device: str, rule: Module | Inline | None = None) -> torch.dtype:
     """The dtype of what a layer gives under autocast, its parameters being float32."""
     with torch.device("meta"):
-        runner = Runner(node.op, node.shapes).train()
+        runner = Runner(node.op, node.shapes, rule).train()
     named = [*runner.named_parameters(), *runner.named_buffers()]
     try:
         with FakeTensorMode(), torch.no_grad():
@@ -226,7 +228,7 @@ def test_a_map_and_its_transform(device: str, features: torch.dtype, theta: torc
 @pytest.mark.parametrize("device", ["cuda", "cpu"])
 @pytest.mark.parametrize("merge", MERGES)
 def test_merges_of_two_widths(merge: str, device: str) -> None:
-    """Both alike, and one of each: the wider one decides."""
+    """Both alike, and one of each: the wider one decides; in place, a sum is as wide as its first value."""
     low = "- conv: {out_channels: 4, kernel_size: 1}\n  name: a\n  from: input\n"
     wide = "- identity:\n  name: b\n  from: input\n"
     for sources in (["a", "a"], ["b", "b"], ["a", "b"], ["b", "a"], ["a", "b", "a"]):
@@ -236,7 +238,8 @@ def test_merges_of_two_widths(merge: str, device: str) -> None:
         found = plan(text, dtype="bfloat16", target=device)
         node = found.graph.nodes[-1]
         dtypes = [LOW if source == "a" else WIDE for source in sources]
-        assert found.memory.widths.values[node.output] == asked(node, dtypes, device).itemsize, sources
+        rule = Rules(found.graph).of(node)
+        assert found.memory.widths.values[node.output] == asked(node, dtypes, device, rule).itemsize, sources
 
 
 @pytest.mark.parametrize("size", [[4, 6], [4, 6, 8], [4, 6, 8, 4]])

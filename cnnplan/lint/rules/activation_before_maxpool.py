@@ -59,7 +59,7 @@ class ActivationBeforeMaxpool(Rule):
                 continue  # its word is built in, or stands before something else, too
             before, after = first.output.shape.numel, pool.output.shape.numel
             spared = ""
-            if first.op.saved(*first.shapes).inputs and not first.op.overwrites():
+            if first.op.saved(*first.shapes).inputs and not first.op.overwrites(*first.shapes):
                 spared = f", and training would keep {size((before - after) * 4)} a sample less, in float32"
             yield at(
                 first,
