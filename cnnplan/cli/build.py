@@ -40,6 +40,9 @@ SUFFIXES = {
 }
 """What the names of files end in, the usual one first."""
 
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf")
+"""Nothing that is built is one of them."""
+
 OPTIONS = {
     "--optimize": (Format.torch,),
     "--meta": (Format.torch,),
@@ -133,6 +136,9 @@ def _check(output: Path | None, spec: Path, format: Format) -> None:
         raise UsageError(
             f"{shown} is the name of a spec; write the {_noun(format)} to {_shown(output.with_suffix(usual))}"
         )
+    if output.suffix.lower() in IMAGES:
+        drawn = _shown(output.with_suffix(".svg"))
+        raise UsageError(f"{shown} is the name of a picture, and {format} is none: name an SVG, such as {drawn}")
     for other, ends in SUFFIXES.items():
         if other is not format and output.suffix.lower() in ends:
             raise UsageError(f"{shown} is the name of a file of --format {other}, not {format}")

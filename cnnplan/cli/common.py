@@ -295,8 +295,16 @@ def writable(path: Path | None, spec: str) -> None:
         return
     if same_file(path, Path(spec)):
         raise UsageError(f"{path} is the spec itself; write to another file")
-    if not path.resolve().parent.is_dir():
+    try:
+        folder = path.resolve().parent
+    except (OSError, RuntimeError):  # links that lead to themselves
+        raise UsageError(f"cannot write {path}: its links lead nowhere") from None
+    if not folder.is_dir():
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a directory")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise UsageError(f"cannot write {path}: permission denied")
 
 
 def write(path: Path, text: str, *, new: bool = False) -> None:

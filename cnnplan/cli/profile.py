@@ -67,7 +67,7 @@ def command(
     config: common.ConfigOption = None,
     isolated: common.Isolated = False,
     stdin_filename: common.StdinFilename = None,
-    quiet: common.Quiet = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Leave the table of the layers out.")] = False,
     color: common.ColorOption = common.Color.auto,
 ) -> None:
     """Measure each layer's time and memory, beside the plan's bound, and the whole network.
@@ -78,8 +78,11 @@ def command(
     """
     if picture is not None and picture.suffix.lower() != ".png":
         raise UsageError(f"--picture draws a PNG: name it {picture.with_suffix('.png')}, not {picture}")
-    for path in (output, trace, picture):
-        common.writable(path, spec)
+    given = [path for path in (output, trace, picture) if path is not None]
+    for named in given:
+        common.writable(named, spec)
+    if len({named.resolve() for named in given}) < len(given):
+        raise UsageError("--output, --trace and --picture are to be different files")
     from cnnplan.api import missing_profile, missing_torch
     from cnnplan.fitting import amount_of
 

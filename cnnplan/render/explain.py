@@ -168,7 +168,10 @@ def _memory(out: Styled, layer: Layer, plan: Plan, width: int) -> None:
         for what, n, first in kept:
             _entry(out, "", f"{what}: {size(n)}{'' if first else ', kept anyway'}", width)
     if memory.runs_in_place(node):
-        _entry(out, "in place", "it overwrites its input, which nobody else reads or keeps", width)
+        which = "first input" if len(node.inputs) > 1 else "input"
+        copied = "; autograd keeps a copy" if node.op.overwrites_a_copy() else ""
+        words = f"it overwrites its {which}, which nobody else reads or keeps{copied}"
+        _entry(out, "in place", words, width)
     out.add("\n")
 
 

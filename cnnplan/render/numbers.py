@@ -63,6 +63,12 @@ def plural(n: int, word: str, several: str = "") -> str:
     return f"{n:,} {word}" if n == 1 else f"{n:,} {several or f'{word}s'}"
 
 
+def gigabytes(rate: float) -> str:
+    """Bytes a second in GB/s: 139.2, 0.4, 0.003."""
+    n = rate / 1e9
+    return f"{n:,.1f}" if n >= 0.1 else f"{n:.1g}"
+
+
 def seconds(n: float) -> str:
     """1.23 ms, 45.60 µs."""
     for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):

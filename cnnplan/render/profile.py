@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnplan.diagnostics import printable
-from cnnplan.render.numbers import percent, plural, seconds, short, size
+from cnnplan.render.numbers import gigabytes, percent, plural, seconds, short, size
 from cnnplan.render.rows import shortened
 from cnnplan.render.styled import Styled
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from cnnplan.runtime.profiling.profile import Measured, Profile
     from cnnplan.runtime.profiling.stable import Spread
-    from cnnplan.runtime.profiling.whole import Speed
 
 LISTED = 10
 """So many layers that cost most."""
@@ -40,7 +40,7 @@ COLUMNS = {
     "bound": Column("bound", lambda one, found: seconds(one.roof.seconds) if one.roof.seconds else ""),
     "reached": Column("reached", lambda one, found: _percent(one.roof.seconds or 0.0, one.seconds)),
     "rate": Column("FLOP/s", lambda one, found: short(round(one.roof.flops / one.seconds)) if one.seconds else ""),
-    "bandwidth": Column("GB/s", lambda one, found: f"{one.roof.bytes / one.seconds / 1e9:.1f}" if one.seconds else ""),
+    "bandwidth": Column("GB/s", lambda one, found: gigabytes(one.roof.bytes / one.seconds) if one.seconds else ""),
     "allocated": Column("allocated", lambda one, found: size(one.held.after)),
     "peak": Column("peak", lambda one, found: size(one.held.peak)),
     "planned": Column("planned", lambda one, found: size(one.planned.peak)),
@@ -79,7 +79,8 @@ def _heading(out: Styled, found: Profile, width: int) -> None:
     )
     how = f"batch {it.batch:,}, {dtype}{f', {it.optimizer}' if found.trains else ', inference'}"
     _wrapped(out, f"{printable(device.name)}{threads}; {how}", width)
-    _wrapped(out, f"at most {peaks}, {device.bandwidth / 1e9:,.0f} GB/s, {source}", width, "dim")
+    beyond = f" beyond {size(2 * device.l2)} of cache" if device.l2 else ""
+    _wrapped(out, f"at most {peaks}, {device.bandwidth / 1e9:,.0f} GB/s{beyond}, {source}", width, "dim")
     out.add("\n")
 
 
@@ -130,7 +131,7 @@ def _whole(out: Styled, found: Profile, width: int) -> None:
     ):
         if time:
             rate, reached = _rate(found.plan.batch / time.median), _percent(bound, time.median)
-            rows.append((word, seconds(time.median), _scatter(time), rate, seconds(bound), reached))
+            rows.append((word, seconds(time.median), _scatter(time), rate, seconds(bound) if bound else "", reached))
     _table(out, rows)
     same = "as planned" if found.peak == found.planned_peak else f"planned {size(found.planned_peak)}"
     off = found.peak / found.planned_peak - 1 if found.planned_peak else 0.0
@@ -139,11 +140,9 @@ def _whole(out: Styled, found: Profile, width: int) -> None:
     took = found.took
     share = 100 * took.overhead / took.plain.median if took.plain.median else 0.0
     shows = took.overhead > took.plain.high - took.plain.low
-    said = (
-        f"looking at each layer adds {seconds(took.overhead)} ({share:.1f} %)"
-        if shows
-        else f"what looking at each layer adds does not show ({share:+.1f} %)"
-    )
+    said = f"looking at each layer adds {seconds(took.overhead)} ({share:.1f} %)"
+    if not shows:
+        said = f"what looking at each layer adds ({share:+.1f} %) is within the scatter of the runs"
     stable = "" if took.warm.stable else ", at whose end times still changed"
     _wrapped(
         out,
@@ -185,6 +184,7 @@ def _sweep(out: Styled, found: Profile, width: int) -> None:
             cells += _sped(found, one.training, faster[1])
         rows.append((one.way.name, *cells))
     _table(out, rows)
+    _wrapped(out, "x: as fast as eager, in runs that take turns with it", width, "dim")
     for one in found.sweep:
         if one.reason:
             _wrapped(out, f"{one.way.name}: {printable(one.reason)}", width, "dim")
@@ -201,16 +201,17 @@ def _batches(out: Styled, found: Profile, width: int) -> None:
     if not found.batches:
         return
     unit = _unit(found)
-    rows: list[Sequence[str]] = [("batch", "inference", unit, "training", unit, "planned peak", "measured")]
+    kinds = ("inference", "training") if found.trains else ("inference",)
+    heads = [title for kind in kinds for title in (kind, unit)]
+    rows: list[Sequence[str]] = [("batch", *heads, "planned peak", "measured")]
     for one in sorted(found.batches, key=lambda one: one.size):
-        speed: Speed | None = one.speed
         cells: list[str] = []
-        for took in (speed.inference, speed.training) if speed else (None, None):
+        for took in [getattr(one.speed, kind, None) for kind in kinds]:
             cells += (seconds(took.median), _rate(one.size / took.median)) if took else ("", "")
         rows.append((f"{one.size:,}", *cells, size(one.planned), size(one.measured) if one.measured else ""))
     if sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2 > width:
-        rows = [(row[0], row[2], *row[4:]) for row in rows]
-        rows[0] = ("batch", "inference", "training", *rows[0][3:])
+        rows = [(row[0], *row[2:-2:2], *row[-2:]) for row in rows]
+        rows[0] = ("batch", *kinds, *rows[0][-2:])
         out.add(f"in {unit}\n", "dim")
     _table(out, rows)
     for one in sorted(found.batches, key=lambda one: one.size):
@@ -231,9 +232,8 @@ def _notes(out: Styled, found: Profile, width: int) -> None:
         said = "layers with `checkpoint` are not recomputed one by one: their rows have no second forward pass"
         _wrapped(out, f"note: {said}; the whole step has", width, "dim")
     if found.busy:
-        said = (
-            f"{found.load:.1f} processes ran on this machine in the minute before: times are longer than they need be"
-        )
+        cores = plural(os.cpu_count() or 1, "core")
+        said = f"the load was {found.load:.1f} on {cores} before: other work makes times longer"
         _wrapped(out, f"note: {said}", width, "yellow")
     for one in found.too_fast:
         said = f"'{printable(one.layer.name)}' (line {one.layer.line}) is faster than its bound, which is wrong then"

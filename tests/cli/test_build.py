@@ -41,6 +41,7 @@ def test_diagrams_on_standard_output() -> None:
         (("--format", "svg", "-o", "net.py"), "net.py is the name of a file of --format torch, not svg"),
         (("--format", "onnx", "-o", "net.pt2"), "net.pt2 is the name of a file of --format export, not onnx"),
         (("--format", "dot", "-o", "net.yaml"), "net.yaml is the name of a spec; write the diagram to net.dot"),
+        (("-o", "net.png"), "net.png is the name of a picture, and torch is none: name an SVG, such as net.svg"),
         (("-o", SPEC), f"{SPEC} is the spec itself; write the source to another file"),
     ],
 )

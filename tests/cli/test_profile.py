@@ -168,6 +168,10 @@ def test_files_that_cannot_be_written_are_refused_before_anything_runs(small: Pa
     picture = tmp_path / "small.yaml" / "x.png"
     run = cnnplan("profile", small, *FAST, "--picture", picture)
     assert (run.code, run.err) == (2, f"error: cannot write {picture}: there is no folder {small}\n")
+    run = cnnplan("profile", small, *FAST, "--trace", tmp_path)
+    assert (run.code, run.err) == (2, f"error: cannot write {tmp_path}: it is a directory\n")
+    run = cnnplan("profile", small, *FAST, "--trace", tmp_path / "a.png", "--picture", tmp_path / "a.png")
+    assert (run.code, run.err) == (2, "error: --output, --trace and --picture are to be different files\n")
     run = cnnplan("profile", small, *FAST, "--trace", small)
     assert (run.code, run.err) == (2, f"error: {small} is the spec itself; write to another file\n")
     assert small.read_text() == TEXT

@@ -105,13 +105,16 @@ def _names(axes: Axes, found: Profile, points: dict[str, tuple[float, float]]) -
             lower += 13
         places.append((x, y - lower))
         text = legible(shortened(one.layer.name, LONGEST), LONGEST)
+        right = axes.transAxes.inverted().transform((x, y))[0] > 0.6  # there is no room for a name behind it
         axes.annotate(
             f"{text}, line {one.layer.line}: {seconds(one.seconds)}",
             point,
-            (9, -3 - 0.72 * lower),
+            (-9 if right else 9, -3 - 0.72 * lower),
             textcoords="offset points",
+            ha="right" if right else "left",
             fontsize=8,
             color=INK,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.5} if lower else None,
         )
 
 
@@ -150,7 +153,7 @@ def _memory(axes: Axes, found: Profile) -> None:
         if stop - start > len(keys) / 12:
             axes.annotate(word, (start, 1.0), (4, -12), xycoords=("data", "axes fraction"), textcoords="offset points")
     axes.axhline(found.planned_peak / scale, color=FAINT, linewidth=0.8, linestyle=":")
-    same = "both" if found.peak == found.planned_peak else f"planned, measured {size(found.peak)}"
+    same = "planned and measured" if found.peak == found.planned_peak else f"planned, measured {size(found.peak)}"
     axes.annotate(
         f"peak {size(found.planned_peak)}, {same}",
         (len(keys), found.planned_peak / scale),
@@ -159,6 +162,7 @@ def _memory(axes: Axes, found: Profile) -> None:
         ha="right",
     )
     axes.set(ylim=(0, 1.14 * found.planned_peak / scale), xlim=(0, max(1, len(keys))))
+    axes.locator_params(axis="x", integer=True)
     axes.set_title("memory over the step")
     axes.set_xlabel("layers in the order they run")
     axes.set_ylabel(unit)

@@ -14,23 +14,21 @@ import torch
 from cnnplan.analyses.optimizers import OPTIMIZERS
 from cnnplan.analyses.roofline import Pass, step, total
 from cnnplan.errors import UsageError
-from cnnplan.runtime.build import build
 from cnnplan.runtime.interpreter import Refused
 from cnnplan.runtime.places import place as place_of
 from cnnplan.runtime.profiling import batches as batch_sizes
+from cnnplan.runtime.profiling.batches import Room
 from cnnplan.runtime.profiling.clock import clock as clock_of
 from cnnplan.runtime.profiling.layers import launch, timed
 from cnnplan.runtime.profiling.machine import machine as machine_of
 from cnnplan.runtime.profiling.memory import Held, peak_of, timeline
+from cnnplan.runtime.profiling.ready import ready
 from cnnplan.runtime.profiling.reasons import why
-from cnnplan.runtime.profiling.walk import BACKWARD, FORWARD, Walk
+from cnnplan.runtime.profiling.walk import BACKWARD, FORWARD
 from cnnplan.runtime.profiling.whole import EAGER, Speed, Whole, ways
-from cnnplan.runtime.steps import Step, inputs_for, targets_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from torch import Tensor
+    from collections.abc import Callable, Iterator
 
     from cnnplan.conditions import Conditions
     from cnnplan.graph import Node
@@ -162,15 +160,15 @@ def profile(
         UsageError: there is no such device, the batch does not fit, or torch refuses a layer.
     """
     place = place_of(device)
-    limit = batch_sizes.available(place)
-    if memory is not None:
-        limit = min(memory, limit)
+    room = Room(batch_sizes.available(place))
+    if memory is not None and memory < room.bytes:
+        room = Room(memory, "allowed")
     say("figures of the device")
     machine = machine_of(place, plan.conditions.dtype)
     plan = plan.under(_conditions(plan, place, machine))
-    batch_sizes.room_for(plan, limit, training=not inference)
+    batch_sizes.room_for(plan, room, training=not inference)
     try:
-        return _profile(plan, place, machine, inference, sweep, batches, limit, seconds, runs, say)
+        return _profile(plan, place, machine, inference, sweep, batches, room, seconds, runs, say)
     except Refused as refused:
         node = refused.node
         raise UsageError(
@@ -199,7 +197,7 @@ def _profile(
     inference: bool,
     sweep: bool,
     batches: bool,
-    limit: int,
+    room: Room,
     seconds: float,
     runs: int | None,
     say: Callable[[str], None],
@@ -208,15 +206,15 @@ def _profile(
     clock = clock_of(place)
     whole = Whole(plan, place, clock, seconds, runs)
     say("layers")
-    ready = _ready(plan, place, inference)
-    took = timed(ready.walk, ready.plain, clock, seconds, runs)
+    made = ready(plan, place, inference)
+    took = timed(made.walk, made.plain, clock, seconds, runs)
     smallest = launch(place)
     say("memory")
-    ready = _ready(plan, place, inference)
-    line = timeline(plan, ready.walk, ready.held)
-    ready = _ready(plan, place, inference)
-    peak = peak_of(ready.plain, ready.held)
-    del ready
+    made = ready(plan, place, inference)
+    line = timeline(plan, made.walk, made.held)
+    made = ready(plan, place, inference)
+    peak = peak_of(made.plain, made.held)
+    del made
     say("whole network")
     infers = took.plain if inference else whole.speed(EAGER, training=False).inference
     speed = Speed(EAGER, infers, None if inference else took.plain)
@@ -225,7 +223,7 @@ def _profile(
         say(way.name)
         rows.append(whole.speed(way, training=not inference, beside=way != EAGER))
     sizes = []
-    for batch in batch_sizes.batches(plan, place, clock, seconds, runs, limit) if batches else ():
+    for batch in batch_sizes.batches(whole, room, training=not inference) if batches else ():
         say(f"batch {batch.size}")
         sizes.append(batch)
     return Profile(
@@ -244,34 +242,6 @@ def _profile(
         batches=tuple(sizes),
         load=load,
     )
-
-
-class _Ready(NamedTuple):
-    """A new model, as layers and as a whole, and what is there before either runs."""
-
-    walk: Walk
-    plain: Callable[[], object]
-    held: Sequence[Tensor]
-
-
-def _ready(plan: Plan, place: torch.device, inference: bool) -> _Ready:
-    memory, conditions = plan.memory, plan.conditions
-    model = build(plan.graph).to(place).train(not inference)
-    dtype = getattr(torch, conditions.dtype)
-    if inference or not conditions.mixed:
-        model = model.to(dtype)
-    own = [*model.parameters(), *model.buffers()]
-    if inference:
-        inputs = inputs_for(memory, place, dtype)
-        return _Ready(Walk(plan.graph, model, inputs, None), lambda: _infer(model, inputs), [*own, *inputs])
-    inputs, targets = inputs_for(memory, place), targets_for(memory, place)
-    step = Step(memory, model, inputs, targets, place.type)
-    return _Ready(Walk(plan.graph, model, inputs, step), step, [*own, *inputs, *targets, *step.average])
-
-
-@torch.no_grad()
-def _infer(model: torch.nn.Module, inputs: Sequence[Tensor]) -> object:
-    return model(*inputs)
 
 
 def _layers(

@@ -12,14 +12,14 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnnplan.render.numbers import counted, percent, plural, seconds, size
+from cnnplan.render.numbers import counted, gigabytes, percent, plural, seconds, size
 
 if TYPE_CHECKING:
     from cnnplan.analyses.roofline import Pass
     from cnnplan.devices import Device
     from cnnplan.graph import Node
 
-LAUNCHES = 8
+LAUNCHES = 16
 """A layer that takes less than so many of the smallest operations does little else than start."""
 WAITS = 0.9
 """Where launching takes such a share of a layer's time, the device waits for the CPU."""
@@ -59,7 +59,7 @@ def why(node: Node, work: Pass, format: str, took: float, device: Device, launch
     if work.bytes:
         word = "memory-bound" if moving >= USED else "under-used"
         each = f"{work.flops / work.bytes:.2g} FLOP for each byte"
-        rate = f"{work.bytes / took / 1e9:.1f} GB/s, {_percent(moving)} of the bandwidth"
+        rate = f"{gigabytes(work.bytes / took)} GB/s, {_percent(moving)} of the bandwidth"
         return f"{word}: {size(work.bytes)} at {rate}; {each}"
     return "no work of its own: it gives its input, or a view of it"
 

@@ -80,7 +80,7 @@ DEVICE = Device("cpu", "a device", 1 << 30, 10**10, 10**11, None, None, None, 1 
             Pass(1 << 18, 1 << 22, 3e-4, "memory"),
             0.1,
             0.0,
-            "under-used: 4.00 MiB at 0.0 GB/s, 0.4 % of the bandwidth; 0.062 FLOP for each byte",
+            "under-used: 4.00 MiB at 0.04 GB/s, 0.4 % of the bandwidth; 0.062 FLOP for each byte",
         ),
         ("flatten1", Pass(0, 0, 0.0, ""), 1e-3, 0.0, "no work of its own: it gives its input, or a view of it"),
     ],

@@ -13,7 +13,8 @@ from cnnplan.errors import UsageError
 from cnnplan.graph import Node
 from cnnplan.planning import Plan
 from cnnplan.runtime.profiling.memory import timeline
-from cnnplan.runtime.profiling.profile import _ready, profile
+from cnnplan.runtime.profiling.profile import profile
+from cnnplan.runtime.profiling.ready import ready
 from cnnplan.runtime.profiling.walk import BACKWARD, END, FORWARD, LOSS, STEP
 from tests.cli.run import ROOT
 
@@ -55,9 +56,9 @@ class Operations(TorchDispatchMode):
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "shufflenet_v2", "densenet", "unet_padded", "siamese"])
 def test_operations_fall_to_their_layers(name: str) -> None:
     plan = plan_of(name, batch=2)
-    ready = _ready(plan, CPU, False)
+    made = ready(plan, CPU, False)
     with Operations() as operations:
-        ready.walk(operations.at)
+        made.walk(operations.at)
     words = {
         ("conv", "depthwise_conv", "conv_transpose"): "convolution",
         ("batchnorm",): "native_batch_norm",
@@ -83,14 +84,14 @@ def test_it_is_the_step_of_the_emitted_model(name: str) -> None:
     ends = []
     for way in ("walk", "plain"):
         torch.manual_seed(0)
-        ready = _ready(plan, CPU, False)
+        made = ready(plan, CPU, False)
         for seed in range(2):
             torch.manual_seed(seed)  # of dropout
             if way == "walk":
-                ready.walk(lambda phase, node: None)
+                made.walk(lambda phase, node: None)
             else:
-                ready.plain()
-        ends.append([tensor.clone() for tensor in ready.held])
+                made.plain()
+        ends.append([tensor.clone() for tensor in made.held])
     assert any(not torch.equal(a, torch.zeros_like(a)) for a in ends[0])
     for a, b in zip(*ends, strict=True):
         assert torch.equal(a, b)
@@ -99,7 +100,7 @@ def test_it_is_the_step_of_the_emitted_model(name: str) -> None:
 def test_parts_in_their_order() -> None:
     plan = plan_of("lenet5", batch=2)
     seen: list[tuple[str, Node | None]] = []
-    _ready(plan, CPU, False).walk(lambda phase, node: seen.append((phase, node)))
+    ready(plan, CPU, False).walk(lambda phase, node: seen.append((phase, node)))
     nodes = list(plan.graph.nodes)
     assert seen[: len(nodes)] == [(FORWARD, node) for node in nodes]
     assert seen[len(nodes) : len(nodes) + 2] == [(LOSS, None), (BACKWARD, None)]
@@ -113,8 +114,8 @@ def test_parts_in_their_order() -> None:
 def test_memory_of_each_layer_is_as_planned(name: str, inference: bool) -> None:
     """Storages that are counted while it runs, against the tape: behind each layer, and at its peak."""
     plan = plan_of(name, batch=2, optimizer="adam")
-    ready = _ready(plan, CPU, inference)
-    found = timeline(plan, ready.walk, ready.held)
+    made = ready(plan, CPU, inference)
+    found = timeline(plan, made.walk, made.held)
     forks = any(len(users) > 1 for users in plan.graph.users().values())
     layers = [key for key in found.measured if key[1] is not None and key in found.planned]
     assert len(layers) > len(plan.graph.nodes) / 2
@@ -141,7 +142,7 @@ def test_layers_that_give_their_input_have_no_backward_pass() -> None:
     )
     seen: list[str] = []
     plan = cnnplan.plan(text, target="cpu", batch=2)
-    _ready(plan, CPU, False).walk(lambda phase, node: seen.append(f"{phase} {node.name if node else ''}"))
+    ready(plan, CPU, False).walk(lambda phase, node: seen.append(f"{phase} {node.name if node else ''}"))
     assert "forward identity1" in seen
     assert "backward identity1" not in seen
     assert [a for a, b in pairwise(seen) if b == "backward conv1"] == ["backward global_avgpool1"]

@@ -11,7 +11,7 @@ from cnnplan.analyses.fit import Place, need
 from cnnplan.errors import UsageError
 from cnnplan.planning import Plan
 from cnnplan.runtime.profiling import batches as module
-from cnnplan.runtime.profiling.batches import batches, room_for, with_batch
+from cnnplan.runtime.profiling.batches import Room, batches, room_for, with_batch
 from cnnplan.runtime.profiling.clock import Clock
 from cnnplan.runtime.profiling.whole import EAGER, Way, Whole, ways
 from tests.cli.run import ROOT
@@ -94,19 +94,29 @@ def test_batches_until_memory_ends() -> None:
     """The last one is the largest that fits, and one more would not."""
     plan = plan_of()
     limit = with_batch(plan, 13).training.peak
-    found = list(batches(plan, CPU, Clock(), 0.0, 1, limit))
+    found = list(batches(Whole(plan, CPU, Clock(), 0.0, 1), Room(limit), training=True))
     assert [one.size for one in found] == [1, 2, 4, 8, 16, 13]
     assert [one.measured for one in found] == [one.planned if one.size != 16 else None for one in found]
-    assert found[4].note.startswith("more than the ")
+    assert found[4].note.startswith("does not fit: ")
     assert found[4].speed is None
     assert found[5].note == "the largest that is planned to fit for sure"
     assert found[5].planned == limit < with_batch(plan, 14).training.peak
     assert all(a.planned < b.planned for a, b in pairwise(found[:5]))
 
 
+def test_batches_of_an_inference() -> None:
+    plan = plan_of()
+    limit = with_batch(plan, 5).inference.peak
+    found = list(batches(Whole(plan, CPU, Clock(), 0.0, 1), Room(limit), training=False))
+    assert [one.size for one in found] == [1, 2, 4, 8, 5]
+    assert [one.measured for one in found] == [one.planned if one.size != 8 else None for one in found]
+    assert all(one.speed is None or one.speed.training is None for one in found)
+    assert found[-1].planned == limit
+
+
 def test_batches_end_where_they_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SLOW", 0.0)
-    (one,) = batches(plan_of(), CPU, Clock(), 0.0, 1, 1 << 30)
+    (one,) = batches(Whole(plan_of(), CPU, Clock(), 0.0, 1), Room(1 << 30), training=True)
     assert one.size == 1
     assert one.note.endswith("larger ones were left out")
 
@@ -115,8 +125,8 @@ def test_a_batch_that_does_not_fit() -> None:
     plan = plan_of(batch=100)
     limit = with_batch(plan, 37).training.peak
     with pytest.raises(UsageError, match=r"needs at least .* are free; the largest batch that fits is 37: --batch 37"):
-        room_for(plan, limit, training=True)
-    room_for(with_batch(plan, 37), limit, training=True)
+        room_for(plan, Room(limit), training=True)
+    room_for(with_batch(plan, 37), Room(limit), training=True)
     assert need(plan.memory, Place(limit), batch=38).total.at_least > limit
-    with pytest.raises(UsageError, match="not even a batch of 1 fits"):
-        room_for(plan, 1000, training=True)
+    with pytest.raises(UsageError, match="and 1000 B are allowed; not even a batch of 1 fits"):
+        room_for(plan, Room(1000, "allowed"), training=True)
