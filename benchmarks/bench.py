@@ -19,6 +19,7 @@ import cnnplan
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PEERS = ROOT / "build" / "peers"
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 PINNED = {"torchinfo": "1.8.0", "torchvision": "0.28.0"}
 
 
@@ -157,8 +158,13 @@ def main() -> None:
     growth()
     print()
     subprocess.run([sys.executable, str(HERE / "layers.py")], check=True)
-    print(flush=True)
-    sys.exit(subprocess.run([sys.executable, str(HERE / "training.py")], check=False).returncode)
+    failed = []
+    for name in ("training", "profiles", "by_hand"):
+        print(flush=True)
+        done = subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=False, env=ONE_THREAD)
+        failed += [name] * (done.returncode != 0)
+    if failed:
+        sys.exit(f"not as claimed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
