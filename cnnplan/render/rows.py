@@ -219,6 +219,7 @@ def described(op: Op) -> str:
 
 
 def plain(value: Any) -> str:
+    """A value as a spec would say it: `true`, `0.1`, `[1, 2]`."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

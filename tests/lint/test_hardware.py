@@ -151,7 +151,7 @@ WAITING = {
     "one that takes less than a quarter": (A100, DEPTHWISE + 3 * conv(256), None),
     "computed layers alone": (A100, conv(256), None),
     "the one that takes longest": (
-        A100,
+        A100.replace("64", "512"),
         conv(256) + "- maxpool: 2\n" + DEPTHWISE + "- upsample: 2\n" + DEPTHWISE,
         "depthwise_conv2",
     ),
@@ -169,10 +169,10 @@ def test_layers_that_wait_for_memory(target: str, layers: str, layer: str | None
 
 
 def test_what_a_layer_waits_for() -> None:
-    """64 maps of 256x56x56 in float32, read and written, without 40 MiB of cache, at 2,039 GB/s."""
+    """64 maps of 256x56x56 in float32, read and written, without twice 40 MiB of cache, at 2,039 GB/s."""
     (found,) = hits(net(DEPTHWISE + conv(256), head=head(256, 56, 56, more=A100)), "P703")
     moved = 2 * 4 * 64 * 256 * 56 * 56 + 4 * 256 * 10
-    assert f"it waits for memory {(moved - 41_943_040) / 2.039e12 * 1e6:.2f} µs at batch 64" in found.message
+    assert f"it waits for memory {(moved - 2 * 41_943_040) / 2.039e12 * 1e6:.2f} µs at batch 64" in found.message
     intensity = (2 * 9 + 1) * 64 * 256 * 56 * 56 / moved
     assert f"does {intensity:.1f} FLOPs for each byte that moves" in found.message
     a100 = devices()["a100-80gb"]
@@ -194,10 +194,10 @@ def test_a_quarter_of_the_time(width: int) -> None:
     assert bool(hits(text, "P703")) == (share >= 0.25)
 
 
-@pytest.mark.parametrize(("batch", "waits"), [(129, False), (130, True)])
+@pytest.mark.parametrize(("batch", "waits"), [(234, False), (235, True)])
 def test_layers_that_take_less_than_a_launch(batch: int, waits: bool) -> None:
-    """2 · 4 · 256 · 14 · 14 bytes a sample, and 10,240 of weights, but for 40 MiB, at 2,039 GB/s: 4.8 and 5.0 µs."""
-    seconds = (batch * 2 * 4 * 256 * 14 * 14 + 10_240 - 41_943_040) / 2.039e12
+    """2 · 4 · 256 · 14 · 14 bytes a sample, 10,240 of weights, less twice 40 MiB, at 2,039 GB/s: 4.9 and 5.1 µs."""
+    seconds = (batch * 2 * 4 * 256 * 14 * 14 + 10_240 - 2 * 41_943_040) / 2.039e12
     assert (seconds >= 5e-6) == waits
     text = net(DEPTHWISE, head=head(256, 14, 14))
     assert bool(hits(text, "P703", target="a100-80gb", batch=batch)) == waits

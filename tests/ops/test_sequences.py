@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import cnnplan
 from cnnplan.analyses.region import Look
+from cnnplan.emit import emit
 from cnnplan.layers.attention_pool import AttentionPool
 from cnnplan.layers.self_attention import SelfAttention
 from cnnplan.layers.sequence_gru import SequenceGRU
@@ -582,9 +583,9 @@ def test_networks(name: str) -> None:
     found = cnnplan.verify(NETWORKS[name], probes=12)
     verdicts = {check.what: check.verdict for check in found.checks}
     assert found.passed, [check for check in found.checks if check.differences]
-    assert {verdicts[what] for what in ("shapes", "parameters", "MACs", "saved", "forward", "source", "field")} == {
-        "exact"
-    }
+    assert {verdicts[what] for what in ("shapes", "parameters", "MACs", "saved", "source", "field")} == {"exact"}
+    dense = "PointwiseConv2d" in emit(plan(NETWORKS[name]).graph).text  # which sums in another order than a convolution
+    assert verdicts["forward"] == ("equal" if dense else "exact")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
