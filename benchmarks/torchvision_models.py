@@ -12,8 +12,8 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from bench import PEERS, ROOT, install_peers
+from torch.library import Library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SPECS = ROOT / "specs"
-DECLARED: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+DECLARED: Any = Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
 """Names of operators; they are forgotten with it."""
 
 
