@@ -330,9 +330,11 @@ class Constructor(Placing):
             kind = merging.op.layer  # type: ignore[attr-defined]
             self.draft.helpers.add(kind)
         dim = [getattr(s.node.op, "axis", 0) for s in scopes if s.node]
-        options = "inplace=True" if merging and self.rules.in_place(merging) else ""
-        options = options if closed else ""
-        options = f"{dim[0] % len(merging.output.shape) + 1}" if closed and merging and any(dim) else options
+        options = ""
+        if closed and merging and self.rules.in_place(merging):
+            options = "inplace=True"
+        elif closed and merging and any(dim):
+            options = f"{dim[0] % len(merging.output.shape) + 1}"
         before = self.shape
         shape = _one([str(s.outputs[0].shape) for s in scopes])
         self.writing = tuple(s.node.path for s in scopes if s.node) if closed else ()

@@ -51,7 +51,7 @@ class Rules:
                 rule = rule._replace(target=POINTWISE)
             if rewritten and isinstance(rule, Module):
                 rule = rule._replace(arguments=(*rule.arguments, Argument("inplace", True, False, True)))
-            elif rewritten:
+            elif rewritten:  # a sum: of what is written as an expression nothing else overwrites
                 rule = Inline("{0}.add_({1})")
             self._known[key] = rule
         return self._known[key]

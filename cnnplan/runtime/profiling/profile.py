@@ -1,12 +1,13 @@
 """Where do time and memory go? A network on the device that is here, beside its plan.
 
 found = profile(plan, device="cuda")
-found.layers[3].forward.median, found.layers[3].bound, found.training.median
+found.layers[3].forward.median, found.layers[3].roof.seconds, found.speed.training.median
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -160,15 +161,17 @@ def profile(
         UsageError: there is no such device, the batch does not fit, or torch refuses a layer.
     """
     place = place_of(device)
-    room = Room(batch_sizes.available(place))
-    if memory is not None and memory < room.bytes:
-        room = Room(memory, "allowed")
-    say("figures of the device")
-    machine = machine_of(place, plan.conditions.dtype)
-    plan = plan.under(_conditions(plan, place, machine))
-    batch_sizes.room_for(plan, room, training=not inference)
+    here = torch.cuda.device(place) if place.type == "cuda" else nullcontext()  # events and the allocator's bytes
     try:
-        return _profile(plan, place, machine, inference, sweep, batches, room, seconds, runs, say)
+        with here:
+            room = Room(batch_sizes.available(place))
+            if memory is not None and memory < room.bytes:
+                room = Room(memory, "allowed")
+            say("figures of the device")
+            machine = machine_of(place, plan.conditions.dtype)
+            plan = plan.under(_conditions(plan, place, machine))
+            batch_sizes.room_for(plan, room, training=not inference)
+            return _profile(plan, place, machine, inference, sweep, batches, room, seconds, runs, say)
     except Refused as refused:
         node = refused.node
         raise UsageError(
