@@ -83,6 +83,8 @@ def start(
     """
     folder = Path(mkdtemp(prefix=".log", dir=cwd))
     logs = (folder / "out", folder / "err")
+    for path in logs:
+        path.touch()  # a test may read them before the process has begun
     given = ([*map(str, arguments)], cwd, {"COLUMNS": "100", **(environment or {})}, logs, before)
     process = _context().Process(target=_main, args=given)
     process.start()
