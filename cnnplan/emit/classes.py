@@ -368,7 +368,7 @@ class Constructor(Placing):
         inner = f"{target}.{branch.name}"
         if not branch.items or not any(scope.steps for _, scope in here):
             if closed:
-                self.add(indent, setting(target, branch.name, "nn.Identity()"))
+                self.add(indent, setting(target, branch.name, "nn.Sequential()"))
             elif len(here) < len(found):
                 self.add(indent, "pass")
             return

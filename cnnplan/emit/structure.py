@@ -51,8 +51,8 @@ class Rules:
                 rule = rule._replace(target=POINTWISE)
             if rewritten and isinstance(rule, Module):
                 rule = rule._replace(arguments=(*rule.arguments, Argument("inplace", True, False, True)))
-            elif rewritten:  # a sum: of what is written as an expression nothing else overwrites
-                rule = Inline("{0}.add_({1})")
+            elif rewritten and isinstance(rule, Inline):
+                rule = rule._replace(template=rule.in_place)
             self._known[key] = rule
         return self._known[key]
 

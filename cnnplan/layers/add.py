@@ -9,7 +9,7 @@ class Add(nn.Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        result, *others = [branch(x) for branch in self.children()]
+        result, *others = [branch(x) if branch else x for branch in self._modules.values()]
         for other in others:
             result = result.add_(other) if self.inplace else result + other
         return result

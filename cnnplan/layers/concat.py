@@ -10,4 +10,5 @@ class Concat(nn.Module):
         self.axis = axis
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([branch(x) for branch in self.children()], self.axis)
+        results = [branch(x) if branch else x for branch in self._modules.values()]
+        return torch.cat(results, self.axis)

@@ -5,7 +5,7 @@ class Mean(nn.Module):
     """Runs its children on one input and averages what they give."""
 
     def forward(self, x: Tensor) -> Tensor:
-        result, *others = [branch(x) for branch in self.children()]
+        result, *others = [branch(x) if branch else x for branch in self._modules.values()]
         for other in others:
             result = result + other
         return result / (1 + len(others))

@@ -83,12 +83,14 @@ class Inline(NamedTuple):
     """An expression over `{0}`, `{1}` … (the inputs) or `{all}` (all of them, with commas).
 
     Every other `{name}` is an argument, `{options}` all keyword arguments behind a comma. The
-    template is a constant of the operation's file; `helper` is a function of cnnplan.layers.
+    template is a constant of the operation's file; `helper` is a function of cnnplan.layers, and
+    `in_place` the expression that overwrites the first input, of an operation that can.
     """
 
     template: str
     arguments: tuple[Argument, ...] = ()
     helper: str | None = None
+    in_place: str = ""
 
 
 def module(target: str, *positional: Any, **keywords: tuple[Any, Any]) -> Module:

@@ -141,7 +141,8 @@ class Elementwise(Merge):
                 template = f"torch.maximum({template}, {{{i}}})"
             return Inline(template)
         terms = self.row.template.join(f"{{{i}}}" for i in range(len(xs)))
-        return Inline(f"({terms}) / {len(xs)}" if self.kind == "mean" else terms)
+        in_place = "{0}.add_({1})" if self.overwrites(*xs) else ""
+        return Inline(f"({terms}) / {len(xs)}" if self.kind == "mean" else terms, in_place=in_place)
 
 
 class Concat(Merge):

@@ -7,7 +7,7 @@ found.layers[3].forward.median, found.layers[3].roof.seconds, found.speed.traini
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -162,16 +162,61 @@ def profile(
     """
     place = place_of(device)
     here = torch.cuda.device(place) if place.type == "cuda" else nullcontext()  # events and the allocator's bytes
+    with here, _refusals(plan):
+        room = Room(batch_sizes.available(place))
+        if memory is not None and memory < room.bytes:
+            room = Room(memory, "allowed")
+        say("figures of the device")
+        machine = machine_of(place, plan.conditions.dtype)
+        plan = plan.under(_conditions(plan, place, machine))
+        batch_sizes.room_for(plan, room, training=not inference)
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        clock = clock_of(place)
+        whole = Whole(plan, place, clock, seconds, runs)
+        say("layers")
+        made = ready(plan, place, inference)
+        took = timed(made.walk, made.plain, clock, seconds, runs)
+        smallest = launch(place)
+        say("memory")
+        made = ready(plan, place, inference)
+        line = timeline(plan, made.walk, made.held)
+        made = ready(plan, place, inference)
+        peak = peak_of(made.plain, made.held)
+        del made
+        say("whole network")
+        infers = took.plain if inference else whole.speed(EAGER, training=False).inference
+        speed = Speed(EAGER, infers, None if inference else took.plain)
+        rows = []
+        for way in ways(plan, place) if sweep else ():
+            say(way.name)
+            rows.append(whole.speed(way, training=not inference, beside=way != EAGER))
+        sizes = []
+        for batch in batch_sizes.batches(whole, room, training=not inference) if batches else ():
+            say(f"batch {batch.size}")
+            sizes.append(batch)
+        return Profile(
+            plan=plan,
+            machine=machine,
+            trains=not inference,
+            layers=tuple(_layers(plan, machine, took, line, smallest, inference)),
+            took=took,
+            launch=smallest,
+            timeline=line,
+            planned_peak=plan.inference.peak if inference else plan.training.peak,
+            peak=peak,
+            speed=speed,
+            bounds=_bounds(plan),
+            sweep=tuple(rows),
+            batches=tuple(sizes),
+            load=load,
+        )
+
+
+@contextmanager
+def _refusals(plan: Plan) -> Iterator[None]:
+    """What a network or a batch is to blame for, in words."""
     try:
-        with here:
-            room = Room(batch_sizes.available(place))
-            if memory is not None and memory < room.bytes:
-                room = Room(memory, "allowed")
-            say("figures of the device")
-            machine = machine_of(place, plan.conditions.dtype)
-            plan = plan.under(_conditions(plan, place, machine))
-            batch_sizes.room_for(plan, room, training=not inference)
-            return _profile(plan, place, machine, inference, sweep, batches, room, seconds, runs, say)
+        yield
     except Refused as refused:
         node = refused.node
         raise UsageError(
@@ -191,60 +236,6 @@ def _conditions(plan: Plan, place: torch.device, machine: Machine) -> Conditions
             it = it._replace(implementation=usual[place.type])
         it = it._replace(target=place.type)
     return it._replace(device=machine.device)
-
-
-def _profile(
-    plan: Plan,
-    place: torch.device,
-    machine: Machine,
-    inference: bool,
-    sweep: bool,
-    batches: bool,
-    room: Room,
-    seconds: float,
-    runs: int | None,
-    say: Callable[[str], None],
-) -> Profile:
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    clock = clock_of(place)
-    whole = Whole(plan, place, clock, seconds, runs)
-    say("layers")
-    made = ready(plan, place, inference)
-    took = timed(made.walk, made.plain, clock, seconds, runs)
-    smallest = launch(place)
-    say("memory")
-    made = ready(plan, place, inference)
-    line = timeline(plan, made.walk, made.held)
-    made = ready(plan, place, inference)
-    peak = peak_of(made.plain, made.held)
-    del made
-    say("whole network")
-    infers = took.plain if inference else whole.speed(EAGER, training=False).inference
-    speed = Speed(EAGER, infers, None if inference else took.plain)
-    rows = []
-    for way in ways(plan, place) if sweep else ():
-        say(way.name)
-        rows.append(whole.speed(way, training=not inference, beside=way != EAGER))
-    sizes = []
-    for batch in batch_sizes.batches(whole, room, training=not inference) if batches else ():
-        say(f"batch {batch.size}")
-        sizes.append(batch)
-    return Profile(
-        plan=plan,
-        machine=machine,
-        trains=not inference,
-        layers=tuple(_layers(plan, machine, took, line, smallest, inference)),
-        took=took,
-        launch=smallest,
-        timeline=line,
-        planned_peak=plan.inference.peak if inference else plan.training.peak,
-        peak=peak,
-        speed=speed,
-        bounds=_bounds(plan),
-        sweep=tuple(rows),
-        batches=tuple(sizes),
-        load=load,
-    )
 
 
 def _layers(
