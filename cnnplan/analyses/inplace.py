@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cnnplan.graph import Graph, Node
+    from cnnplan.graph import Graph, Node, Value
     from cnnplan.spec import Item
 
 
@@ -27,19 +27,20 @@ def in_place(graph: Graph, segments: Segments | None = None) -> frozenset[Node]:
     outputs = set(graph.outputs.values())
     segments = checkpointed(graph) if segments is None else segments
     refused = set()
+
+    def maker(value: Value, user: Node) -> Node | None:
+        """What makes a value for this user alone."""
+        found = value.node
+        if found is None or len(found.outputs) > 1 or len(users[value]) > 1 or value in outputs:
+            return None
+        return found if segments.get(found) is segments.get(user) else None
+
     for node in candidates:
         value, *others = node.inputs
-        maker = value.node
-        safe = (
-            maker is not None
-            and maker.op.writable
-            and len(maker.outputs) == 1
-            and len(users[value]) == 1
-            and value not in others
-            and value not in outputs
-            and segments.get(maker) is segments.get(node)
-        )
-        if not safe:
+        found = maker(value, node) if value not in others else None
+        while found and found.op.layout == "same" and found.op.passes_by(*found.shapes):  # its input, in evaluation
+            found = maker(found.inputs[0], found)
+        if not (found and found.op.writable):
             refused.add(id(node.item))
     return frozenset(node for node in candidates if id(node.item) not in refused)
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from cnnplan.graph import Copy, Graph, Node, Scope, Step, Value
 
-POINTWISE = "PointwiseConv2d"
-"""Of cnnplan.layers."""
 NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)")
 """A name with a number: what comes before it, and the number."""
 
@@ -48,7 +46,7 @@ class Rules:
         if key not in self._known:
             rule = node.op.torch(*node.shapes)
             if node in self._pointwise and isinstance(rule, Module):
-                rule = rule._replace(target=POINTWISE)
+                rule = rule._replace(target=node.op.by_rows(*node.shapes))
             if rewritten and isinstance(rule, Module):
                 rule = rule._replace(arguments=(*rule.arguments, Argument("inplace", True, False, True)))
             elif rewritten and isinstance(rule, Inline):
@@ -113,13 +111,18 @@ def _is_link(copy: Copy, current: Value, end: Value, rules: Rules, copied: bool,
 
 
 def is_closed_merge(scope: Scope, current: Value, rules: Rules) -> bool:
-    """Whether every branch is a chain that starts from the same value."""
+    """Whether every branch is a chain that starts from the same value, and a module can merge them.
+
+    A module that merges results as they come is for two: of more, the plan has all in memory at once.
+    """
+    branches = [branch for _, branch in scope.branches if branch]
+    if len(branches) > 2 and scope.node and scope.node.op.pairwise:
+        return False
     return all(
         branch.inputs == (current,)
         and len(branch.outputs) == 1
         and chain_end(branch.steps, current, rules) is branch.outputs[0]
-        for _, branch in scope.branches
-        if branch
+        for branch in branches
     )
 
 

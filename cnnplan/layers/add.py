@@ -9,7 +9,9 @@ class Add(nn.Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        result, *others = [branch(x) if branch else x for branch in self._modules.values()]
-        for other in others:
+        first, *others = self._modules.values()
+        result = first(x) if first else x
+        for branch in others:
+            other = branch(x) if branch else x
             result = result.add_(other) if self.inplace else result + other
         return result

@@ -5,7 +5,8 @@ class Multiply(nn.Module):
     """Runs its children on one input and multiplies what they give."""
 
     def forward(self, x: Tensor) -> Tensor:
-        result, *others = [branch(x) if branch else x for branch in self._modules.values()]
-        for other in others:
-            result = result * other
+        first, *others = self._modules.values()
+        result = first(x) if first else x
+        for branch in others:
+            result = result * (branch(x) if branch else x)
         return result

@@ -121,6 +121,8 @@ class Op(BaseModel):
     """1 = it folds an axis of the sample into the batch; -1 = it puts one back."""
     inline: ClassVar[bool] = False
     """Whether torch runs it as an expression alone, never as a module."""
+    pairwise: ClassVar[bool] = False
+    """Whether its module merges results as they come, two at a time."""
     own_channels: ClassVar[bool] = False
     """Whether each output channel reads the input's channel of the same number alone."""
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
@@ -233,9 +235,9 @@ class Op(BaseModel):
         """What it needs for a while."""
         return NO_SCRATCH
 
-    def is_dense(self, *xs: Shape) -> bool:
-        """Whether it is a dense layer at each position of an image."""
-        return False
+    def by_rows(self, *xs: Shape) -> str:
+        """The module of cnnplan.layers that runs it faster on images with the channels last: as rows of a matrix."""
+        return ""
 
     def overwrites(self, *xs: Shape) -> bool:
         """Whether torch can run it in place and then keeps nothing but its output for the backward pass."""

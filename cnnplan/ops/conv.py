@@ -54,10 +54,11 @@ class Conv(Op):
     def sliding(self, x: Shape) -> tuple[Sliding, ...]:
         return slide(self.kind, x, self.kernel_size, self.stride, self.dilation, self.padding)
 
-    def is_dense(self, *xs: Shape) -> bool:
+    def by_rows(self, *xs: Shape) -> str:
         (x,) = xs
         ones = all(n in (1, (1,) * x.rank) for n in (self.kernel_size, self.stride))
-        return ones and x.rank == 2 and self.groups == 1 and self.output(x).spatial == x.spatial
+        dense = ones and x.rank == 2 and self.groups == 1 and self.output(x).spatial == x.spatial
+        return "PointwiseConv2d" if dense else ""
 
     def output(self, *xs: Shape) -> Shape:
         (x,) = xs

@@ -31,5 +31,8 @@ class Gelu(Activation):
         exact, _, tanh = super().formula(number, *xs).partition("; ")
         return tanh.partition(" with")[0] if tanh and self.approximate == "tanh" else exact
 
+    def by_rows(self, *xs: Shape) -> str:
+        return "PointwiseGELU"
+
     def torch(self, *xs: Shape) -> Module:
         return Module(self.row.target, self.options("approximate"))

@@ -19,6 +19,7 @@ class LayerScale(Op):
     kind: ClassVar[str] = "layer_scale"
     own_channels: ClassVar[bool] = True
     layout: ClassVar[str] = "same"
+    writable: ClassVar[bool] = True
     keeps_for_weights: ClassVar[bool] = True
     autocast: ClassVar[Mapping[str, str]] = {"cuda": "result", "cpu": "result"}
     formulas: ClassVar[dict[str, str]] = {

@@ -45,6 +45,7 @@ class Elementwise(Merge):
     """An elementwise merge; `row` says which."""
 
     row: ClassVar[Row]
+    pairwise: ClassVar[bool] = True
     own_channels: ClassVar[bool] = True
     layout: ClassVar[str] = "same"
     writable: ClassVar[bool] = True
@@ -141,7 +142,7 @@ class Elementwise(Merge):
                 template = f"torch.maximum({template}, {{{i}}})"
             return Inline(template)
         terms = self.row.template.join(f"{{{i}}}" for i in range(len(xs)))
-        in_place = "{0}.add_({1})" if self.overwrites(*xs) else ""
+        in_place = "{0}.add_({1})" if self.kind == "add" else ""  # of two
         return Inline(f"({terms}) / {len(xs)}" if self.kind == "mean" else terms, in_place=in_place)
 
 

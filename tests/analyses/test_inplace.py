@@ -48,6 +48,19 @@ SAFE = {
         "all",
     ),
     "behind values joined": (f"- concat:\n    a: [{{{CONV}}}]\n    b: []\n- relu", "relu1"),
+    "behind dropout, which is a convolution's result in evaluation": (
+        "\n".join(f"- {CONV}\n- {kind}\n- relu" for kind in ("dropout", "dropout2d", "alpha_dropout", "dropout: 0")),
+        "all",
+    ),
+    "behind noise, twice": (f"- {CONV}\n- gaussian_noise: 0.1\n- dropout\n- relu", "relu1"),
+    "a residual branch that is dropped": (
+        f"- add:\n    a: [{{{CONV}}}, layer_scale, {{stochastic_depth: 0.2}}]\n    b: []",
+        "add1",
+    ),
+    "a residual branch that is never dropped": (
+        f"- add:\n    a: [{{{CONV}}}, {{stochastic_depth: 0}}]\n    b: []",
+        "add1",
+    ),
     "at the end of a branch": (f"- add:\n    a: [{{{CONV}}}, relu]\n    b: []", "add1.a.relu1"),
     "the output itself": (f"- {CONV}\n- relu\n- gelu", "relu1"),
     "every kind": ("\n".join(f"- {CONV}\n- {kind}" for kind in ("relu", "elu", "celu", "selu", "leaky_relu")), "all"),
@@ -74,7 +87,12 @@ UNSAFE = {
     "behind a cut": f"- {CONV}\n- slice: {{stop: 2}}\n- relu",
     "behind one of several outputs": f"- {CONV}\n- split: [1, 2]\n  name: part\n- relu:\n  from: part.0",
     "behind a pooling": f"- {CONV}\n- maxpool: 2\n- relu",
-    "behind dropout, which is its input in evaluation": f"- {CONV}\n- dropout\n- relu",
+    "behind dropout, which is its input in evaluation": f"- {CONV}\n- sigmoid\n- dropout\n- relu",
+    "behind dropout of a value that is read twice": (
+        f"- {CONV}\n  name: a\n- dropout\n- relu\n- add:\n  from: [a, previous]"
+    ),
+    "behind dropout of the network's input": "- dropout\n- dropout2d\n- relu",
+    "behind dropout that is recomputed": f"- {CONV}\n- layers: [dropout, relu]\n  checkpoint: true",
     "the first of what is recomputed": f"- {CONV}\n- layers: [relu, {{{CONV}}}]\n  checkpoint: true",
     "behind what is recomputed": f"- layers: [relu, {{{CONV}}}]\n  checkpoint: true\n- relu",
     "between two parts that are recomputed": (
