@@ -45,7 +45,6 @@ class Elementwise(Merge):
     """An elementwise merge; `row` says which."""
 
     row: ClassVar[Row]
-    pairwise: ClassVar[bool] = True
     own_channels: ClassVar[bool] = True
     layout: ClassVar[str] = "same"
     writable: ClassVar[bool] = True
@@ -221,9 +220,10 @@ def define(kind: str) -> type[Op]:
         "__module__": __name__,
         "__doc__": f"{row.formula}, at each element; sizes of 1 broadcast.\n\n    Source: {row.source}.",
         "__annotations__": dict.fromkeys(("kind", "layer"), ClassVar[str])
-        | {"row": ClassVar[Row], "formulas": ClassVar[dict[str, str]]},
+        | {"pairwise": ClassVar[bool], "row": ClassVar[Row], "formulas": ClassVar[dict[str, str]]},
         "kind": kind,
         "layer": row.layer,
+        "pairwise": kind != "mean",
         "row": row,
         "formulas": {
             "output": "the inputs' shape, sizes of 1 broadcast",

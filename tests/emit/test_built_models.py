@@ -889,3 +889,31 @@ def test_a_pose_starts_at_the_identity() -> None:
         torch.testing.assert_close(model(x), x)
         assert model.pose.weight.count_nonzero() == 0
         assert all(p.requires_grad and p.is_leaf for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["add", "multiply", "subtract", "maximum", "mean", "concat"])
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("last", ["conv", "empty"])
+def test_merges_hold_what_the_plan_says(kind: str, count: int, last: str) -> None:
+    """Modules that merge results as they come are for two branches; of three, an expression may hold less."""
+    conv = "[{conv: {out_channels: 3, kernel_size: 3, padding: 1}}]"
+    branches = [conv] * (count - 1) + [conv if last == "conv" else "[]"]
+    text = net("\n".join([f"- {kind}:", *(f"    {name}: {it}" for name, it in zip("abc", branches, strict=False))]))
+    module = count == 2 or kind in ("mean", "concat")
+    assert (kind.title() in {type(module).__name__ for module in cnnplan.build(text).modules()}) is module
+    found = cnnplan.verify(text, probes=2)
+    assert found.passed
+    if module:
+        assert {check.what for check in found.checks if "peak" in check.what and check.verdict != "exact"} == set()
+
+
+def test_what_is_empty_is_not_called() -> None:
+    """An empty branch is its input."""
+    model = cnnplan.build(net("- add:\n    a: [{conv: {out_channels: 3, kernel_size: 1}}]\n    b: []"))
+    called: list[str] = []
+    for name, module in model.named_modules():
+        module.register_forward_hook(lambda *_, name=name: called.append(name))
+    x = torch.randn(1, 3, 4, 4)
+    y = model(x)
+    assert called == ["add1.a.conv1", "add1.a", "add1", ""]
+    torch.testing.assert_close(y, x + model.get_submodule("add1.a")(x))
